@@ -1,0 +1,1 @@
+"""One module per subcommand. They compose what the other packages compute."""

@@ -1,0 +1,260 @@
+"""The books of one run: records, evaluations, checkpoints and the summary.
+
+Gives the training loop its hooks. Every method is called on every process; only the main one writes.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from automix_cli.data.batches import evaluation_batches
+from torch import Tensor
+
+from automix_cli.data.datasets import DataSplits, ImageSet
+from automix_cli.engine.checkpoint import Header, save_checkpoint, save_classifier
+from automix_cli.engine.loop import Hooks, Training, TrainState
+from automix_cli.engine.runtime import StopRequest, peak_memory_bytes
+from automix_cli.evaluation.accuracy import Accuracy, measure
+from automix_cli.method import AutoMix, estimate_batch_norm
+from automix_cli.reporting import records
+from automix_cli.reporting.progress import TrainProgress
+from automix_cli.settings import Settings
+from automix_cli.settings_toml import as_nested
+
+NUM_IMAGES_FOR_BATCH_NORM = 10_000
+"""How many training images re-estimate batch-norm statistics when `mix.momentum_buffers` is `precise`."""
+
+
+def accuracy_record(accuracy: Accuracy) -> dict[str, Any]:
+    """An accuracy as plain values, shares as fractions."""
+    return {
+        "num_images": accuracy.num_images,
+        "top1": accuracy.top1,
+        "top1_interval": list(accuracy.top1_interval()),
+        "top5": accuracy.top5,
+        "nll": accuracy.nll,
+    }
+
+
+def describe(splits: DataSplits) -> dict[str, Any]:
+    """What a program must know of the data to use a classifier trained on them."""
+    _, channels, size, _ = splits.train.images.shape
+    return {
+        "name": splits.name,
+        "class_names": list(splits.train.class_names),
+        "mean": list(splits.mean),
+        "std": list(splits.std),
+        "in_channels": channels,
+        "image_size": size,
+    }
+
+
+@dataclass
+class Bookkeeper:
+    """Writes down what happens to one run.
+
+    Attributes:
+        splits: On the training device.
+    """
+
+    settings: Settings
+    splits: DataSplits
+    training: Training
+    state: TrainState
+    folder: Path
+    metrics: records.Metrics | None  # None on every process but the main one
+    progress: TrainProgress
+    timed_since: float = 0.0
+    timed_step: int = 0
+
+    @property
+    def automix(self) -> AutoMix:
+        """The model without its wrapper."""
+        return cast(AutoMix, self.training.accelerator.unwrap_model(self.training.model))
+
+    @property
+    def stands_for(self) -> str:
+        """The network and head that the run is judged by, fixed before its first step."""
+        return f"{self.settings.evaluation.weights}_one_hot"
+
+    @property
+    def judged_on(self) -> str:
+        """The split that chooses the best checkpoint."""
+        return "test" if self.splits.validation is None else "validation"
+
+    def hooks(self, stop: StopRequest) -> Hooks:
+        """What the loop calls."""
+        self.restart_clock()
+        return Hooks(
+            advance=self.progress.advance,
+            record=self.record,
+            evaluate=self.evaluate,
+            save=self.save,
+            stop_signal=stop.agreed,
+        )
+
+    def restart_clock(self) -> None:
+        """Leave evaluations and saving out of the speed of training."""
+        self.timed_since, self.timed_step = time.perf_counter(), self.state.step
+
+    def record(self, values: Mapping[str, float]) -> None:
+        """Write the mean losses since the last record, the schedules' values and the speed."""
+        steps = self.state.step - self.timed_step
+        seconds = time.perf_counter() - self.timed_since
+        losses = {"total", "one_hot", "mixed", "mix_block", "mask_area"}
+        named = {f"loss/{key}" if key in losses else key: each for key, each in values.items()}
+        named["seconds_per_step"] = seconds / steps
+        named["images_per_second"] = self.settings.train.batch_size * steps / seconds
+        self.append({"split": "train", **self.position(), **named})
+        self.progress.losses(self.state.step, named)
+        self.restart_clock()
+
+    def position(self) -> dict[str, float]:
+        """Where in the run this is."""
+        step = self.state.step
+        return {"step": step, "epoch": step / self.training.batches.steps_per_epoch}
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add a line to `metrics.jsonl`."""
+        if self.metrics is not None:
+            self.metrics.append(record)
+
+    def evaluate(self) -> bool:
+        """Measure both networks with both heads on every split; is the judged one better than ever?"""
+        if self.settings.mix.momentum_buffers == "precise":
+            estimate_batch_norm(self.automix.momentum_classifier, self.images_for_batch_norm())
+        measured: dict[str, dict[str, Any]] = {}
+        for split in ("validation", "test"):
+            image_set: ImageSet | None = getattr(self.splits, split)
+            if image_set is not None:
+                measured[split] = self.measure(image_set)
+                self.append({"split": split, **self.position(), **_flat(measured[split])})
+        top1 = measured[self.judged_on][self.stands_for]["top1"]
+        is_best = not self.state.best or top1 > self.state.best["top1"]
+        if is_best:
+            self.state.best = {"step": float(self.state.step), "top1": top1}
+        self.state.last = measured
+        for split, heads in measured.items():
+            shown = {head: values["top1"] for head, values in heads.items()}
+            chooses = is_best and split == self.judged_on
+            self.progress.accuracies(self.state.step, split, shown, is_best=chooses)
+        self.restart_clock()
+        return is_best
+
+    def measure(self, image_set: ImageSet) -> dict[str, Any]:
+        """Accuracies of the four heads on one image set, shared out over the processes."""
+        accelerator = self.training.accelerator
+        batches = evaluation_batches(
+            image_set,
+            self.splits.mean,
+            self.splits.std,
+            batch_size=self.settings.evaluation.batch_size,
+            rank=accelerator.process_index,
+            num_ranks=accelerator.num_processes,
+        )
+        self.automix.eval()
+        measured = measure(
+            self.predict,
+            batches,
+            add_over_processes=lambda each: cast(Tensor, accelerator.reduce(each, reduction="sum")),
+        )
+        self.training.model.train()
+        return {head: accuracy_record(each) for head, each in measured.items()}
+
+    def predict(self, images: Tensor) -> dict[str, Tensor]:
+        """Logits of both networks with both heads."""
+        momentum = self.automix.momentum_classifier.forward_heads(images)
+        online = self.automix.classifier.forward_heads(images)
+        return {
+            "momentum_one_hot": momentum[0],
+            "momentum_mixed": momentum[1],
+            "classifier_one_hot": online[0],
+            "classifier_mixed": online[1],
+        }
+
+    def images_for_batch_norm(self) -> Iterator[Tensor]:
+        """Clean training images without augmentation, the same on every process."""
+        first = self.splits.train.images[:NUM_IMAGES_FOR_BATCH_NORM]
+        labels = self.splits.train.labels[:NUM_IMAGES_FOR_BATCH_NORM]
+        image_set = ImageSet(first, labels, self.splits.train.class_names)
+        size = self.settings.evaluation.batch_size
+        batches = evaluation_batches(
+            image_set, self.splits.mean, self.splits.std, batch_size=size, rank=0, num_ranks=1
+        )
+        return (images for images, _ in batches)
+
+    def header(self) -> Header:
+        """What checkpoints say of the run."""
+        return Header(
+            settings=as_nested(self.settings),
+            dataset=describe(self.splits),
+            software=records.software_versions(),
+            num_processes=self.training.accelerator.num_processes,
+            metrics_bytes=0 if self.metrics is None else self.metrics.num_bytes(),
+        )
+
+    def save(self, is_best: bool) -> None:  # noqa: FBT001 - the type of a hook
+        """Write `best.pt` before `ckpt.pt`: a kill between the two is made good by resuming."""
+        if self.training.accelerator.is_main_process:
+            names = (records.BEST, records.CHECKPOINT) if is_best else (records.CHECKPOINT,)
+            for name in names:
+                save_checkpoint(self.folder / name, self.training, self.state, self.header())
+        self.restart_clock()
+
+    def finish(self) -> dict[str, Any]:
+        """Write the portable classifier and the summary; the run is then finished."""
+        summary = self.summary()
+        if self.training.accelerator.is_main_process:
+            weights = self.automix.momentum_classifier.state_dict()
+            kept = {name: each for name, each in weights.items() if "head_mixed" not in name}
+            save_classifier(self.folder / records.CLASSIFIER, kept, self.header())
+            records.write_json(self.folder / records.SUMMARY, summary)
+        return summary
+
+    def summary(self) -> dict[str, Any]:
+        """The numbers of the run: what it stands for, every head beside it, and the cost."""
+        accelerator = self.training.accelerator
+        position = self.position()
+        speed = self.settings.train.batch_size * self.state.step / max(self.state.seconds, 1e-9)
+        return {
+            "schema_version": 1,
+            "preset": self.settings.run.preset,
+            "seed": self.settings.run.seed,
+            "step": self.state.step,
+            "epochs": position["epoch"],
+            "stands_for": self.stands_for,
+            "last": self.state.last,
+            "best": self.state.best,
+            "best_chosen_on": "the test set"
+            if self.judged_on == "test"
+            else "a held-out part of the training set",
+            "median_of_last_ten": self.median_of_last_ten(),
+            "seconds": self.state.seconds,
+            "images_per_second": speed,
+            "peak_memory_bytes": peak_memory_bytes(accelerator.device),
+            "device": str(accelerator.device),
+            "num_processes": accelerator.num_processes,
+        }
+
+    def median_of_last_ten(self) -> dict[str, float]:
+        """Median test top-1 of the last ten evaluations by head: what the literature prints."""
+        if self.metrics is None:
+            return {}
+        lines = [
+            each for each in records.read_metrics(self.metrics.path) if each["split"] == "test"
+        ]
+        heads = [name for name in lines[-1] if name.endswith("/top1")]
+        return {
+            head.removesuffix("/top1"): statistics.median(each[head] for each in lines[-10:])
+            for head in heads
+        }
+
+
+def _flat(heads: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """`{head: {name: value}}` as `{"head/name": value}`."""
+    return {f"{head}/{name}": each for head, row in heads.items() for name, each in row.items()}

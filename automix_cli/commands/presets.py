@@ -1,0 +1,120 @@
+"""`automix presets`: list, show, copy and compare the presets."""
+
+import json
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from automix_cli import layering, presets
+from automix_cli.errors import SettingsError
+from automix_cli.layering import Overrides
+from automix_cli.settings import Settings
+from automix_cli.settings_problems import shown
+
+SCHEMA_VERSION = 1
+DEFAULTS = "defaults"
+"""What a preset is compared with when nothing else is named."""
+
+
+def list_all(*, as_json: bool, width: int = 100) -> str:
+    """Every preset with its summary and the result to expect."""
+    found = [presets.read(name) for name in presets.names()]
+    if as_json:
+        rows = [_provenance(preset) for preset in found]
+        return json.dumps({"schema_version": SCHEMA_VERSION, "presets": rows}, indent=2)
+    blocks: list[str] = []
+    for preset in found:
+        about = [preset.summary, f"expects {preset.expects}"]
+        lines = [line for text in about for line in textwrap.wrap(text, width - 2)]
+        blocks.append("\n".join([preset.name, *(f"  {line}" for line in lines)]))
+    return "\n\n".join(blocks)
+
+
+def show(name: str, *, as_json: bool) -> str:
+    """A preset's file as it is, or as JSON its settings beside its provenance.
+
+    Raises:
+        SettingsError: there is no preset of that name.
+    """
+    preset = presets.read(name)
+    if not as_json:
+        return preset.text.rstrip("\n")
+    content = {"schema_version": SCHEMA_VERSION, **_provenance(preset), "settings": preset.values}
+    return json.dumps(content, indent=2)
+
+
+def copy(name: str, destination: Path | None) -> Path:
+    """Copy a preset to a file that can be edited and given to `--config`.
+
+    Args:
+        name: The preset.
+        destination: File or existing folder; None is the current folder.
+
+    Returns:
+        The file written.
+
+    Raises:
+        SettingsError: there is no such preset, the file exists already or cannot be written.
+    """
+    text = presets.read(name).text
+    path = destination or Path()
+    path = path / f"{name}.toml" if path.is_dir() else path
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        hint = "give another name; nothing was overwritten"
+        raise SettingsError(f"`{shown(path)}` exists already", hint=hint) from error
+    except OSError as error:
+        raise SettingsError(f"cannot write `{shown(path)}`: {error.strerror}") from error
+    return path
+
+
+def diff(first: str, second: str | None, *, as_json: bool) -> str:
+    """The settings in which two presets differ.
+
+    Args:
+        first: A preset, or the path of a settings file ending in `.toml`.
+        second: The same, or None for the defaults.
+        as_json: Whether to return JSON instead of text.
+
+    Raises:
+        SettingsError: there is no such preset or file, or it is not valid.
+    """
+    names = [first, second or DEFAULTS]
+    changed = layering.changed_keys(_resolved(first), _resolved(second))
+    changed.pop("run.preset", None)
+    if as_json:
+        rows = [{"key": key, "values": list(values)} for key, values in changed.items()]
+        content = {"schema_version": SCHEMA_VERSION, "compared": names, "differences": rows}
+        return json.dumps(content, indent=2)
+    table = [["setting", *names], *([key, *map(_cell, pair)] for key, pair in changed.items())]
+    widths = [max(len(row[column]) for row in table) for column in range(3)]
+    aligned = (
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        for row in table
+    )
+    return "\n".join(line.rstrip() for line in aligned)
+
+
+def _resolved(source: str | None) -> Settings:
+    if source is None:
+        return Settings()
+    if source.endswith(".toml"):
+        overrides = Overrides(configs=(Path(source),))
+    else:
+        overrides = Overrides(preset=source)
+    return layering.load(overrides, environment={})[0]
+
+
+def _provenance(preset: presets.Preset) -> dict[str, Any]:
+    return {
+        "name": preset.name,
+        "summary": preset.summary,
+        "source": preset.source,
+        "expects": preset.expects,
+    }
+
+
+def _cell(value: object) -> str:
+    return "unset" if value is None else shown(value)

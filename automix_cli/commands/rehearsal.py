@@ -1,0 +1,78 @@
+"""`automix train --dry-run`: build everything, take two steps, write nothing, say what a run would cost."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any, cast
+
+from automix_cli.engine.loop import Plan, Training, micro_batches
+from automix_cli.engine.runtime import peak_memory_bytes, seed_step
+from automix_cli.engine.step import train_step
+from automix_cli.layering import Origins
+from automix_cli.method import AutoMix
+from automix_cli.reporting.progress import stderr_console
+from automix_cli.reporting.tables import key_value_table, print_tables
+from automix_cli.settings import Settings
+from automix_cli.settings_toml import print_config
+
+
+def rehearse(
+    training: Training, plan: Plan, settings: Settings, origins: Origins, *, as_json: bool
+) -> None:
+    """Take two training steps on real data and report sizes, memory and the time of a whole run.
+
+    The second step is the one timed: the first one pays for allocation and start-up.
+    """
+    seconds = [_timed_step(training, plan, step) for step in range(min(2, plan.total_steps))][-1]
+    accelerator = training.accelerator
+    if not accelerator.is_main_process:
+        return
+    facts = {**_sizes(training), **_cost(plan, settings, seconds)}
+    facts["device"] = str(accelerator.device)
+    facts["num_processes"] = accelerator.num_processes
+    facts["mixed_precision"] = accelerator.mixed_precision
+    facts["peak_memory_mib"] = round(peak_memory_bytes(accelerator.device) / 2**20)
+    if as_json:
+        sys.stdout.write(json.dumps({**facts, "origins": dict(origins)}, indent=2) + "\n")
+        return
+    sys.stdout.write(print_config(settings, origins))
+    print_tables(key_value_table("dry run", facts))
+    stderr_console().print("nothing was written; leave out `--dry-run` to train")
+
+
+def _timed_step(training: Training, plan: Plan, step: int) -> float:
+    started = time.perf_counter()
+    seed_step(plan.seed, step, training.accelerator.process_index)
+    losses = train_step(
+        training.accelerator,
+        training.model,
+        training.optimizer,
+        micro_batches(training, plan.seed, step),
+        training.values_at(step),
+        clip_norm=plan.clip_norm,
+    )
+    float(losses.total)  # waits for the device
+    return time.perf_counter() - started
+
+
+def _sizes(training: Training) -> dict[str, Any]:
+    automix = cast(AutoMix, training.accelerator.unwrap_model(training.model))
+    images = next(iter(training.batches.at(0))).images
+    counts = {
+        f"parameters_{name}": sum(each.numel() for each in module.parameters())
+        for name, module in (("classifier", automix.classifier), ("mix_block", automix.mix_block))
+    }
+    shape = " x ".join(str(size) for size in images.shape)
+    return {**counts, "images_per_process_and_pass": shape}
+
+
+def _cost(plan: Plan, settings: Settings, seconds: float) -> dict[str, Any]:
+    return {
+        "steps_per_epoch": plan.steps_per_epoch,
+        "total_steps": plan.total_steps,
+        "seconds_per_step": round(seconds, 3),
+        "images_per_second": round(settings.train.batch_size / seconds, 1),
+        "hours_without_evaluation": round(seconds * plan.total_steps / 3600, 2),
+    }

@@ -1,0 +1,42 @@
+"""What a person asks of a command besides settings: where to start, what to show.
+
+Plain data, so that the command line can fill it in without importing the command.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What `automix train` is asked for.
+
+    Args:
+        resume: None starts a run; `newest` goes on with the newest run, `auto` too, or starts one
+            if there is none; anything else is the path of a run folder or checkpoint.
+        dry_run: Build everything and take one step, write nothing.
+        print_config: Show the settings with their origins, and do nothing else.
+        as_json: Write the result to stdout as JSON.
+    """
+
+    resume: str | None = None
+    dry_run: bool = False
+    print_config: bool = False
+    as_json: bool = False
+
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """What `automix eval` is asked for.
+
+    Args:
+        run: Run folder; None with no checkpoint means the newest finished run.
+        checkpoint: Checkpoint file to evaluate instead of a run's own.
+        print_config: Show the settings with their origins, and do nothing else.
+        as_json: Write the result to stdout as JSON.
+    """
+
+    run: Path | None = None
+    checkpoint: Path | None = None
+    print_config: bool = False
+    as_json: bool = False

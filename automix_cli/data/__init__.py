@@ -1,0 +1,1 @@
+"""Data sets in memory, and the batches drawn from them."""

@@ -1,0 +1,191 @@
+"""Repeat the training step: when to log, evaluate, save and stop.
+
+The loop knows steps and epochs; what an evaluation is, where a record goes and how a file is written are
+callables in `Hooks`. All randomness of step k comes from `(seed, k, rank)`, and every schedule is a function
+of k, so the loop can begin at any step and do what an uninterrupted run would have done.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from accelerate import Accelerator
+from accelerate.optimizer import AcceleratedOptimizer
+from torch import Tensor, nn
+
+from automix_cli.data.batches import TrainBatches
+from automix_cli.engine.runtime import seed_step
+from automix_cli.engine.step import MicroBatch, StepValues, train_step
+from automix_cli.errors import DivergedError, Interrupted
+from automix_cli.method import AutoMixOptions, Losses, sample_draws
+from automix_cli.randomness import Purpose, stream
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is trained, with what."""
+
+    accelerator: Accelerator
+    model: nn.Module
+    optimizer: AcceleratedOptimizer
+    batches: TrainBatches
+    values_at: Callable[[int], StepValues]
+    options: AutoMixOptions
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long, and how often. Steps are optimizer steps, whatever the number of processes."""
+
+    seed: int
+    total_steps: int
+    steps_per_epoch: int
+    log_every: int
+    evaluate_every: int
+    save_every: int | None
+    clip_norm: float | None
+
+    def is_epoch_end(self, step: int) -> bool:
+        """Whether `step` updates are a whole number of epochs, or all there are."""
+        return step % self.steps_per_epoch == 0 or step == self.total_steps
+
+    def wants_evaluation(self, step: int) -> bool:
+        """Whether to evaluate after `step` updates: every few epochs, and at the end."""
+        if step == self.total_steps:
+            return True
+        return step % (self.steps_per_epoch * self.evaluate_every) == 0
+
+    def wants_saving(self, step: int) -> bool:
+        """Whether to save after `step` updates: at the end of epochs, and every `save_every`."""
+        return self.is_epoch_end(step) or bool(self.save_every and step % self.save_every == 0)
+
+
+@dataclass
+class TrainState:
+    """All that changes during a run beside weights and optimizer; saved in every checkpoint."""
+
+    step: int = 0
+    seconds: float = 0.0
+    sums: Tensor | None = None  # of each loss since the last record, on the device
+    summed_steps: int = 0
+    best: dict[str, float] = field(default_factory=dict)
+    last: dict[str, Any] = field(default_factory=dict)  # the newest evaluation
+
+    def add(self, losses: Losses) -> None:
+        """Add one step's losses to the running sums, without waiting for the device."""
+        stacked = torch.stack(list(losses)).double()
+        self.sums = stacked if self.sums is None else self.sums + stacked
+        self.summed_steps += 1
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the loop asks its caller to do; each is called on every process."""
+
+    advance: Callable[[int], None]  # a step is done
+    record: Callable[[Mapping[str, float]], None]  # write these numbers down
+    evaluate: Callable[[], bool]  # measure, and say whether it is the best so far
+    save: Callable[[bool], None]  # write a checkpoint; as the best one too?
+    stop_signal: Callable[[], int]  # 0, or the number of the signal that asks to stop
+
+
+def fit(training: Training, plan: Plan, state: TrainState, hooks: Hooks) -> None:
+    """Train from `state.step` to the end of `plan`.
+
+    Raises:
+        DivergedError: a loss or a weight is not finite: which, between which steps.
+        Interrupted: a signal asked to stop; the step was finished and a checkpoint saved.
+    """
+    training.model.train()
+    started = time.perf_counter() - state.seconds
+    while state.step < plan.total_steps:
+        values = training.values_at(state.step)
+        seed_step(plan.seed, state.step, training.accelerator.process_index)
+        losses = train_step(
+            training.accelerator,
+            training.model,
+            training.optimizer,
+            micro_batches(training, plan.seed, state.step),
+            values,
+            clip_norm=plan.clip_norm,
+        )
+        state.add(losses)
+        state.step += 1
+        hooks.advance(state.step)
+
+        stopping = hooks.stop_signal()
+        saving = plan.wants_saving(state.step) or bool(stopping)
+        if state.step % plan.log_every == 0 or plan.is_epoch_end(state.step):
+            hooks.record({**values._asdict(), **mean_losses(training.accelerator, state)})
+        state.seconds = time.perf_counter() - started
+        is_best = plan.wants_evaluation(state.step) and hooks.evaluate()
+        if saving:
+            check_finite(training, state)
+            hooks.save(is_best)
+        if stopping:
+            raise Interrupted(
+                f"stopped by signal {stopping} after step {state.step}; the checkpoint is saved",
+                exit_code=128 + stopping,
+                hint="`automix train --resume` goes on from here, as if never stopped",
+            )
+
+
+def micro_batches(training: Training, seed: int, step: int) -> list[MicroBatch]:
+    """This process's images of a step, each micro-batch with its own ratios and pairings."""
+    rank = training.accelerator.process_index
+    prepared: list[MicroBatch] = []
+    for number, batch in enumerate(training.batches.at(step)):
+        draws = sample_draws(
+            stream(Purpose.PAIRING, seed, step, number, rank + 1),
+            len(batch.labels),
+            training.options,
+            shared_rng=stream(Purpose.PAIRING, seed, step, number, 0),  # the same on every process
+        )
+        on_device = draws.to(training.accelerator.device)
+        prepared.append(MicroBatch(batch.images, batch.labels, on_device, batch.share))
+    return prepared
+
+
+def mean_losses(accelerator: Accelerator, state: TrainState) -> dict[str, float]:
+    """Mean losses over all processes since the last record; the only host synchronisation.
+
+    Raises:
+        DivergedError: one of them is not finite.
+    """
+    assert state.sums is not None  # a step has been added, or there is nothing to record
+    means = cast(Tensor, accelerator.reduce(state.sums / state.summed_steps, reduction="mean"))
+    named = dict(zip(Losses._fields, means.tolist(), strict=True))
+    first = state.step - state.summed_steps
+    for name, value in named.items():
+        if not math.isfinite(value):
+            raise DivergedError(
+                f"loss `{name}` became {value} between steps {first} and {state.step}",
+                hint="the last checkpoint is from before; try a lower `optimizer.lr`, or "
+                "`optimizer.clip_norm`, or `--mixed-precision no`",
+            )
+    state.sums, state.summed_steps = None, 0
+    return named
+
+
+def check_finite(training: Training, state: TrainState) -> None:
+    """Refuse to save weights or running sums that are not finite.
+
+    Raises:
+        DivergedError: names the first tensor that is not.
+    """
+    tensors = training.accelerator.unwrap_model(training.model).state_dict()
+    if state.sums is not None:
+        tensors["running sum of the losses"] = state.sums
+    floating = {name: each for name, each in tensors.items() if each.is_floating_point()}
+    finite = torch.stack([torch.isfinite(each).all() for each in floating.values()]).tolist()
+    for name, is_finite in zip(floating, finite, strict=True):
+        if not is_finite:
+            raise DivergedError(
+                f"`{name}` is not finite after step {state.step}",
+                hint="no checkpoint was written over the last good one; try a lower `optimizer.lr`",
+            )

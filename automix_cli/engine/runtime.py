@@ -1,0 +1,150 @@
+"""Devices, processes, precision and seeds: what differs between a laptop and a cluster.
+
+Why it is like this:
+
+* Batch-norm buffers. Every process normalises with its own share of the batch, as in the reference.
+  The reference then lets the running statistics of the processes drift apart and saves those of
+  process 0. Here they are averaged over the processes after every step, so that every process holds
+  the same model at every step and a checkpoint is the whole truth. DistributedDataParallel's own
+  broadcast is switched off: it would overwrite buffers between our forwards.
+* One forward a step. AutoMix runs four networks inside one module and one forward, so the wrapper sees
+  one forward and one backward; several wrapped forwards before one backward break on the in-place
+  updates of batch-norm.
+"""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Any, cast
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from automix_cli.errors import SettingsError
+from automix_cli.randomness import Purpose, torch_seed
+
+
+def build_accelerator(*, device: str, mixed_precision: str | None) -> Accelerator:
+    """Ask Accelerate for the device and the processes.
+
+    Args:
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        mixed_precision: `no`, `bf16`, `fp16`, or None for what `accelerate launch` says (else `no`).
+
+    Raises:
+        SettingsError: the device is not there, or it has no such precision.
+    """
+    AcceleratorState._reset_state()  # a second run in one process may want another precision
+    try:
+        accelerator = Accelerator(cpu=device == "cpu", mixed_precision=cast(Any, mixed_precision))
+    except ValueError as problem:
+        raise SettingsError(
+            f"`train.mixed_precision` is `{mixed_precision}`, which this device cannot do: {problem}",
+            hint="use `--mixed-precision no`, or `bf16` where the processor has it",
+        ) from problem
+    if device not in {"auto", accelerator.device.type}:
+        raise SettingsError(
+            f"`run.device` is `{device}`, but this machine offers `{accelerator.device.type}`",
+            hint="`--device auto` takes what is there",
+        )
+    return accelerator
+
+
+def make_deterministic() -> None:
+    """Ask torch for deterministic kernels; where there is none, torch warns and goes on."""
+    torch.use_deterministic_algorithms(mode=True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+
+
+def seed_initialisation(seed: int) -> None:
+    """Make the weights that the next modules draw a function of `seed`, the same on every process."""
+    torch.manual_seed(torch_seed(Purpose.INIT, seed))  # noqa: TID251 - this module is the one place
+
+
+def seed_step(seed: int, step: int, rank: int) -> None:
+    """Make dropout and stochastic depth of this step a function of `(seed, step, rank)`.
+
+    Resuming at `step` then draws what an uninterrupted run draws, with no generator state to save.
+    """
+    torch.manual_seed(torch_seed(Purpose.DROPOUT, seed, step, rank))  # noqa: TID251 - as above
+
+
+def prepare(
+    accelerator: Accelerator, model: nn.Module, optimizer: Optimizer
+) -> tuple[nn.Module, Optimizer]:
+    """Place and wrap model and optimizer; with several processes, gradients are averaged over them."""
+    model, optimizer = accelerator.prepare(model, optimizer)
+    if isinstance(model, nn.parallel.DistributedDataParallel):
+        model.broadcast_buffers = False  # see the module docstring
+    return model, optimizer
+
+
+@torch.no_grad()
+def average_buffers(accelerator: Accelerator, model: nn.Module) -> None:
+    """Give every process the mean of all processes' running statistics; nothing to do for one."""
+    if accelerator.num_processes == 1:
+        return
+    buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+    if not buffers:
+        return
+    flat = torch.cat([buffer.flatten() for buffer in buffers])
+    mean = cast(Tensor, accelerator.reduce(flat, reduction="mean"))
+    start = 0
+    for buffer in buffers:
+        buffer.copy_(mean[start : start + buffer.numel()].view_as(buffer))
+        start += buffer.numel()
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Largest memory the run has held: of the accelerator where there is one, else of the process."""
+    if device.type in {"cuda", "xpu"}:
+        return torch.accelerator.max_memory_allocated(device)
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # kilobytes everywhere but on macOS
+
+
+class StopRequest:
+    """Turns SIGINT and SIGTERM into a wish that all processes read at the same step.
+
+    A signal may reach one process only, or all at different steps. `agreed` tells every process the
+    same answer: the largest signal number any of them has received, 0 for none. A second Ctrl-C
+    interrupts at once.
+    """
+
+    def __init__(self, accelerator: Accelerator) -> None:
+        self._accelerator = accelerator
+        self._received = 0
+        self._previous: dict[int, Any] = {}
+        self._group = None
+        if accelerator.num_processes > 1:
+            # a group of its own on the processor: asking never waits for the accelerator's queue
+            self._group = torch.distributed.new_group(backend="gloo")
+
+    def __enter__(self) -> StopRequest:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._remember)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _remember(self, number: int, frame: FrameType | None) -> None:
+        if self._received == number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self._received = number
+
+    def agreed(self) -> int:
+        """The signal that any process received, or 0; the same number on every process."""
+        if self._group is None:
+            return self._received
+        received = torch.tensor(self._received)
+        torch.distributed.all_reduce(received, torch.distributed.ReduceOp.MAX, group=self._group)
+        return int(received)

@@ -1,0 +1,110 @@
+"""Accuracy and likelihood of a classifier, in one pass and constant memory.
+
+Legend: n images, k classes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+Z_95 = 1.959963984540054
+"""Half width of a 95 % interval in standard deviations."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """What a classifier got right. Shares are fractions in [0, 1]."""
+
+    num_images: int
+    top1: float
+    top5: float
+    nll: float  # mean negative log-likelihood of the true class, in nats
+
+    def top1_interval(self) -> tuple[float, float]:
+        """The 95 % Wilson interval of `top1`."""
+        return wilson_interval(self.top1, self.num_images)
+
+
+def wilson_interval(share: float, num_trials: int, *, z: float = Z_95) -> tuple[float, float]:
+    """Give the interval of a true share that a measured share is compatible with.
+
+    Unlike share +- z * deviation it stays in [0, 1] and is right near 0 and 1.
+
+    Args:
+        share: Measured share of successes, in [0, 1].
+        num_trials: Number of independent trials, >= 1.
+        z: Half width in standard deviations.
+
+    Raises:
+        ValueError: if there are no trials, or `share` is outside [0, 1].
+
+    Source:
+        Wilson (1927), without continuity correction. No difference.
+    """
+    if num_trials < 1:
+        raise ValueError(f"num_trials must be at least 1, got {num_trials}")
+    if not 0 <= share <= 1:
+        raise ValueError(f"share must be in [0, 1], got {share}")
+    denominator = 1 + z**2 / num_trials
+    centre = (share + z**2 / (2 * num_trials)) / denominator
+    spread = math.sqrt(share * (1 - share) / num_trials + z**2 / (4 * num_trials**2))
+    half = z * spread / denominator
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def totals(logits: Float[Tensor, "n k"], labels: Int[Tensor, " n"]) -> Float[Tensor, 4]:
+    """Count images, top-1 hits and top-5 hits, and add up negative log-likelihoods, in float64.
+
+    With fewer than 5 classes every image is a top-5 hit. A tie counts as torch's `topk` orders it.
+    """
+    ranked = logits.topk(min(5, logits.shape[1]), dim=1).indices
+    hits = ranked == labels[:, None]
+    nll = F.cross_entropy(logits.double(), labels, reduction="sum")
+    return torch.stack(
+        [
+            torch.tensor(len(labels), dtype=torch.float64, device=logits.device),
+            hits[:, 0].sum().double(),
+            hits.sum().double(),
+            nll,
+        ]
+    )
+
+
+@torch.inference_mode()
+def measure(
+    predict: Callable[[Tensor], Mapping[str, Tensor]],
+    batches: Iterable[tuple[Tensor, Tensor]],
+    *,
+    add_over_processes: Callable[[Tensor], Tensor] = lambda total: total,
+) -> dict[str, Accuracy]:
+    """Measure every head that `predict` answers for, in one pass over the images.
+
+    Args:
+        predict: Images (n, c, h, w) to logits (n, k) by name of head.
+        batches: Images and labels (n,); each process brings its part of the test set.
+        add_over_processes: Adds a tensor up over the processes that share the test set.
+
+    Raises:
+        ValueError: if there are no images.
+    """
+    sums: dict[str, Tensor] = {}
+    for images, labels in batches:
+        for name, logits in predict(images).items():
+            total = totals(logits.float(), labels)
+            sums[name] = sums[name] + total if name in sums else total
+    if not sums:
+        raise ValueError("there is no image to measure on")
+    measured: dict[str, Accuracy] = {}
+    for name, total in sums.items():
+        num_images, top1, top5, nll = add_over_processes(total).tolist()
+        measured[name] = Accuracy(
+            int(num_images), top1 / num_images, top5 / num_images, nll / num_images
+        )
+    return measured

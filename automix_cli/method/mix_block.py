@@ -1,0 +1,157 @@
+"""The mix block: from the features of two images to the mask that mixes them.
+
+Every position of the first image asks (query) which positions of the second one resemble it (key),
+and collects from there a value: how much of its place the second image should take. One attention
+layer, one head, one output channel.
+
+Why it is like this: queries and keys share one projection, so resemblance is symmetric. All
+projections are 1x1 convolutions, so permuting images and adding the constant channel `lam` commute
+with them: the features are projected once, and each pairing picks its rows and adds its `lam`.
+
+Legend: n images, c channels, h w feature map, H W image, d = c // reduction, p = h * w positions.
+`lam` is the share of the first image, in [0, 1]; so is `mask`, for each pixel.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from automix_cli.method.masks import upsample
+from automix_cli.method.options import MixBlockOptions, Upsampling
+from automix_cli.method.pairing import Pairing
+
+
+class Projection(NamedTuple):
+    """The part of queries, keys and values that no pairing changes; always float32."""
+
+    query: Float[Tensor, "n d h w"]  # of a first image its query, of a second one its key
+    value: Float[Tensor, "n 1 h w"]
+
+
+class MixBlock(nn.Module):
+    """Learns where in a picture each of two images should be seen.
+
+    Args of the constructor:
+        channels: c, the channels of the feature map.
+        options: See `MixBlockOptions`.
+
+    Source:
+        The paper's Mix Block (cross-attention with lambda embedding); OpenMixup `PixelMixBlock` with
+        `embedded_gaussian` attention. Differs: no repair of NaN or infinity (they should be seen),
+        no check that waits for the device, projections shared by both pairings, one `lam` per pair.
+        The value is that of the second image, as in the reference; the paper writes the first, with
+        the roles of the masks exchanged.
+    """
+
+    def __init__(self, channels: int, options: MixBlockOptions = MixBlockOptions()) -> None:
+        super().__init__()
+        self.options = options
+        self.channels = channels
+        self.embeds_lam = options.lam_embedding == "concat"
+        inputs = channels + self.embeds_lam  # the last input channel is lam
+        width = max(channels // options.reduction, 1)
+        has_norm = options.projection_norm != "none"
+        self.query = nn.Conv2d(inputs, width, kernel_size=1, bias=not has_norm)
+        self.query_norm = _projection_norm(width, options)
+        self.value = nn.Conv2d(inputs, 1, kernel_size=1)
+        for conv in (self.query, self.value):
+            nn.init.normal_(conv.weight, std=0.01)  # so the first masks are nearly constant
+            if conv.bias is not None:
+                nn.init.zeros_(conv.bias)
+
+    def forward(
+        self,
+        features: Float[Tensor, "n c h w"],
+        pairing: Pairing,
+        image_size: tuple[int, int],
+        upsampling: Upsampling = "nearest",
+    ) -> Float[Tensor, "n 1 H W"]:
+        """Mask of one pairing: `project`, then `mask`."""
+        return self.mask(self.project(features), pairing, image_size, upsampling)
+
+    def project(self, features: Float[Tensor, "n c h w"]) -> Projection:
+        """Apply query and value convolution to each image by itself.
+
+        Raises:
+            ValueError: if the features have another number of channels than the constructor was told.
+        """
+        if features.shape[1] != self.channels:
+            raise ValueError(
+                f"`features` must have {self.channels} channels, got `{features.shape[1]}`"
+            )
+        query, value = (
+            F.conv2d(features, conv.weight[:, : self.channels], conv.bias).float()
+            for conv in (self.query, self.value)
+        )
+        return Projection(query, value)
+
+    def mask(
+        self,
+        projection: Projection,
+        pairing: Pairing,
+        image_size: tuple[int, int],
+        upsampling: Upsampling = "nearest",
+    ) -> Float[Tensor, "n 1 H W"]:
+        """Share of the first image at each pixel, for one pairing of projected images.
+
+        Runs in float32 under autocast too: half precision would quantise a mask near 0.5, where all
+        masks start.
+
+        Returns:
+            Mask in [0, 1], float32.
+
+        Raises:
+            ValueError: if the image size is not a multiple of the feature size.
+        """
+        lam, perm = pairing
+        with torch.autocast(lam.device.type, enabled=False):
+            query = self.query_norm(self._with_lam(projection.query, self.query, lam))
+            key = self.query_norm(self._with_lam(projection.query[perm], self.query, 1 - lam))
+            value = self._with_lam(projection.value[perm], self.value, 1 - lam)
+
+            attention = similarity(query.flatten(2), key.flatten(2)).softmax(dim=-1)
+            collected = attention @ value.flatten(2).mT  # (n, p, p) @ (n, p, 1) -> (n, p, 1)
+            logits = collected.mT.view_as(value)  # of the second image's share
+            if self.options.sigmoid_after_upsampling:
+                return 1 - upsample(logits, image_size, upsampling).sigmoid()
+            return 1 - upsample(logits.sigmoid(), image_size, upsampling)
+
+    def _with_lam(
+        self, projected: Float[Tensor, "n d h w"], conv: nn.Conv2d, share: Float[Tensor, " n"]
+    ) -> Float[Tensor, "n d h w"]:
+        """Add what the constant channel `share` contributes: conv([z, s]) = conv(z) + w_last * s."""
+        if not self.embeds_lam:
+            return projected
+        return projected + share.view(-1, 1, 1, 1) * conv.weight[:, -1]
+
+
+def similarity(
+    query: Float[Tensor, "n d p"], key: Float[Tensor, "n d p"]
+) -> Float[Tensor, "n p p"]:
+    """Scaled products of all queries (rows) with all keys (columns): query^T key / sqrt(d)."""
+    return query.mT @ key / math.sqrt(query.shape[1])
+
+
+def _projection_norm(width: int, options: MixBlockOptions) -> nn.Module:
+    """Normalisation of queries and keys with `width` channels."""
+    if options.projection_norm == "batch":
+        return nn.BatchNorm2d(width)
+    if options.projection_norm == "layer":
+        return _ChannelNorm(width)
+    return nn.Identity()
+
+
+class _ChannelNorm(nn.Module):
+    """Layer norm over the channels at each position."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels, eps=1e-6)
+
+    def forward(self, maps: Float[Tensor, "n d h w"]) -> Float[Tensor, "n d h w"]:
+        """Move channels last, where `nn.LayerNorm` wants them, and back."""
+        return self.norm(maps.movedim(1, -1)).movedim(-1, 1)

@@ -1,0 +1,123 @@
+"""The switches of the method: what each one means, and what the reference does.
+
+"The reference" is OpenMixup v0.2.10, the authors' implementation of AutoMix (Liu et al., ECCV 2022).
+Where it departs from the paper, both behaviours have a name here.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeAlias, get_args
+
+Upsampling: TypeAlias = Literal["nearest", "bilinear"]
+MaskAreaLoss: TypeAlias = Literal["l1", "l1+variance", "l2+variance", "sparsity"]
+MaskAreaReduction: TypeAlias = Literal["per_sample", "batch_mean"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixBlockOptions:
+    """How the mix block turns features into a mask."""
+
+    lam_embedding: Literal["concat", "none"] = "concat"
+    """`concat`: the mix block sees `lam` as a last feature channel (the paper; the reference on
+    ImageNet). `none`: the mask does not depend on `lam` (the reference on CIFAR)."""
+
+    reduction: int = 2
+    """Queries and keys have channels // reduction channels; >= 1."""
+
+    projection_norm: Literal["none", "batch", "layer"] = "none"
+    """Normalisation of queries and keys; `layer` is over channels, at each position."""
+
+    sigmoid_after_upsampling: bool = True
+    """Upsample logits and then squash them (the reference), or the other way round (the paper).
+    No difference for `nearest`."""
+
+    def __post_init__(self) -> None:
+        """Refuse what has no meaning."""
+        _require_choices(self)
+        _require("reduction", self.reduction, "at least 1", holds=self.reduction >= 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoMixOptions:
+    """How images are paired, what the masks are measured by, and how the momentum classifier lives."""
+
+    alpha: float = 2.0
+    """Concentration of Beta(alpha, alpha), from which `lam` is drawn; > 0."""
+
+    upsampling: Literal["nearest", "bilinear", "random"] = "nearest"
+    """How masks grow from feature size to image size; `random` draws one of the others per mask."""
+
+    mask_adjust_probability: float = 0.0
+    """Probability of rescaling the classifier's masks of a step to an area of exactly `lam`; [0, 1]."""
+
+    skip_mix_block_probability: float = 0.0
+    """Probability of a step without the mix block's classification loss; [0, 1)."""
+
+    avoid_self_pairs: bool = False
+    """Whether permutations in which an image meets itself are redrawn."""
+
+    share_lam_across_ranks: bool = False
+    """Whether all processes draw the same ratios (the reference, by its seeding) or their own."""
+
+    lam_margin: float = 0.08
+    """The classifier gets plain mixup where `lam` or 1 - `lam` is at most this; [0, 0.5), 0 = never."""
+
+    mask_area_loss: MaskAreaLoss = "l1"
+    """What the area of the mask is held to; see `losses.mask_area_loss`."""
+
+    mask_area_reduction: MaskAreaReduction = "per_sample"
+    """Area of each mask (the paper), or the mean area over the batch (the reference)."""
+
+    mask_area_margin: float = 0.1
+    """Deviation of the area from `lam` that costs nothing, a share of the image; [0, 1]."""
+
+    momentum_mode: Literal["train", "eval"] = "train"
+    """Whether the momentum classifier normalises with the statistics of the batch (`train`, the
+    reference) or with its buffers. With `eval`, its forwards move no buffer: a network with batch
+    norm then needs `momentum_buffers="average"`, or buffers that were trained before."""
+
+    momentum_buffers: Literal["own", "average", "precise"] = "own"
+    """Where its batch-norm buffers come from: `own` forwards (the reference), a moving `average`
+    of the classifier's, or own and, before an evaluation, `precise` ones by
+    `estimate_batch_norm`, which is the caller's to call."""
+
+    momentum_clean_pass: Literal["full", "early"] = "full"
+    """Whether the clean images run through the whole momentum classifier (the reference) or only
+    up to the feature stage. The losses are the same; with `early`, its later batch-norm buffers
+    follow mixed images alone."""
+
+    one_hot_weight: float = 1.0
+    """Weight of the classifier's loss on clean images; >= 0."""
+
+    mixed_weight: float = 1.0
+    """Weight of the classifier's loss on mixed images; >= 0."""
+
+    mix_block_weight: float = 1.0
+    """Weight of the mix block's loss through the momentum classifier; >= 0."""
+
+    label_smoothing: float = 0.0
+    """Share of every label spread evenly over the classes, in all three losses; [0, 1)."""
+
+    def __post_init__(self) -> None:
+        """Refuse what has no meaning."""
+        _require_choices(self)
+        _require("alpha", self.alpha, "greater than 0", holds=self.alpha > 0)
+        _require("lam_margin", self.lam_margin, "in [0, 0.5)", holds=0 <= self.lam_margin < 0.5)
+        for name in ("mask_adjust_probability", "mask_area_margin"):
+            _require(name, getattr(self, name), "in [0, 1]", holds=0 <= getattr(self, name) <= 1)
+        for name in ("skip_mix_block_probability", "label_smoothing"):
+            _require(name, getattr(self, name), "in [0, 1)", holds=0 <= getattr(self, name) < 1)
+        for name in ("one_hot_weight", "mixed_weight", "mix_block_weight"):
+            _require(name, getattr(self, name), "at least 0", holds=getattr(self, name) >= 0)
+
+
+def _require(name: str, value: object, bound: str, *, holds: bool) -> None:
+    """Raise a `ValueError` with name, bound and value unless the bound holds."""
+    if not holds:
+        raise ValueError(f"`{name}` must be {bound}, got `{value}`")
+
+
+def _require_choices(options: Any) -> None:
+    """Check every field that is a choice among words: Python does not execute `Literal`."""
+    for field in fields(options):
+        choices, value = get_args(field.type), getattr(options, field.name)
+        _require(field.name, value, f"one of {choices}", holds=not choices or value in choices)

@@ -1,0 +1,177 @@
+"""The files of a run folder: what ran, where, and how it went.
+
+```text
+runs/<preset>/<UTC time>-seed<seed>/
+  settings.toml           every setting, reloadable with `--config`
+  origins.json            which layer set each of them
+  environment.json        versions, commit, device, command line: one entry a session
+  metrics.jsonl           one object a line, appended to; a resume cuts what it will write again
+  ckpt.pt  best.pt        the newest and the best checkpoint
+  classifier.safetensors  the result, written when the run is finished
+  summary.json            its numbers, written last: a run with a summary is finished
+```
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from automix_cli.errors import CheckpointError, SettingsError
+
+CHECKPOINT = "ckpt.pt"
+BEST = "best.pt"
+CLASSIFIER = "classifier.safetensors"
+SUMMARY = "summary.json"
+SETTINGS = "settings.toml"
+METRICS = "metrics.jsonl"
+
+
+def default_folder(preset: str | None, seed: int) -> Path:
+    """Give a run a folder of its own: preset, UTC time and seed."""
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    return Path("runs") / (preset or "custom") / f"{moment}-seed{seed}"
+
+
+def create_folder(folder: Path) -> None:
+    """Make the folder of a new run.
+
+    Raises:
+        SettingsError: it exists and is not empty, or cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        occupied = sorted(each.name for each in folder.iterdir())
+    except OSError as problem:
+        raise SettingsError(f"cannot make the run folder `{folder}`: {problem}") from problem
+    if occupied:
+        raise SettingsError(
+            f"the run folder `{folder}` is not empty: it holds `{occupied[0]}`"
+            + (f" and {len(occupied) - 1} more" if len(occupied) > 1 else ""),
+            hint="choose another `--output-dir`, or go on with that run: "
+            f"`automix train --resume {folder}`",
+        )
+
+
+def newest(root: Path, marker: str) -> Path | None:
+    """Give the folder below `root` whose file `marker` was written last, or None."""
+    found = sorted(root.rglob(marker), key=lambda each: (each.stat().st_mtime_ns, str(each)))
+    return found[-1].parent if found else None
+
+
+def newest_or_raise(root: Path, marker: str, wanted: str) -> Path:
+    """As `newest`, but say what to do when there is none.
+
+    Raises:
+        CheckpointError: no run below `root` has that file.
+    """
+    folder = newest(root, marker)
+    if folder is None:
+        raise CheckpointError(
+            f"wanted {wanted}, found none under `{root}/`",
+            hint="name a run folder or a file, or train first: `automix train --preset digits-tiny`",
+        )
+    return folder
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON in one step: a reader sees the old file or the new one, never half of one."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def append_environment(path: Path, entry: Mapping[str, Any]) -> None:
+    """Add one session to `environment.json`; a resumed run has several."""
+    sessions = json.loads(path.read_text(encoding="utf-8"))["sessions"] if path.is_file() else []
+    write_json(path, {"sessions": [*sessions, dict(entry)]})
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of everything that can move a number."""
+    names = ("torch", "torchvision", "timm", "accelerate", "numpy", "safetensors", "pydantic")
+    return {
+        "automix": version("automix-cli"),
+        "python": platform.python_version(),
+        **{name: version(name) for name in names},
+    }
+
+
+def environment(*, device: str, num_processes: int) -> dict[str, Any]:
+    """Describe where and how this session runs."""
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "software": software_versions(),
+        "git": git_state(),
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "device": device,
+        "num_processes": num_processes,
+    }
+
+
+def git_state() -> dict[str, Any] | None:
+    """Commit of the working folder and whether it has changes, or None outside a repository."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    answers: list[str] = []
+    for arguments in (("rev-parse", "HEAD"), ("status", "--porcelain")):
+        done = subprocess.run([git, *arguments], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            return None
+        answers.append(done.stdout.strip())
+    return {"commit": answers[0], "has_changes": bool(answers[1])}
+
+
+class Metrics:
+    """`metrics.jsonl`: appended line by line, cut back to the checkpoint on resume.
+
+    A resumed run writes the steps after its checkpoint again; without the cut they would stand twice.
+
+    Args:
+        path: The file; made when missing.
+        keep_bytes: Length at the checkpoint that the run goes on from.
+
+    Raises:
+        CheckpointError: the file is shorter than it was at the checkpoint.
+    """
+
+    def __init__(self, path: Path, *, keep_bytes: int = 0) -> None:
+        path.touch()
+        if path.stat().st_size < keep_bytes:
+            raise CheckpointError(
+                f"`{path}` has {path.stat().st_size} bytes, but had {keep_bytes} at the checkpoint",
+                hint="the file was changed by hand; resume in a copy of the run folder as it was",
+            )
+        os.truncate(path, keep_bytes)
+        self.path = path
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add one line and hand it to the operating system."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(dict(record)) + "\n")
+
+    def num_bytes(self) -> int:
+        """Length of the file, after making sure that it is on the disk."""
+        with self.path.open("rb+") as file:
+            os.fsync(file.fileno())
+            return file.seek(0, os.SEEK_END)
+
+
+def read_metrics(path: Path) -> Iterable[dict[str, Any]]:
+    """Read `metrics.jsonl` back, one record at a time."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)

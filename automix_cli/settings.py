@@ -1,0 +1,144 @@
+"""THE settings of a run: every key, its range, its default and its help text.
+
+Sections mirror the packages. The two that grow with the method have modules of their own, so that
+each can be read in one go: `settings_mix` ([mix]) and `settings_training` ([optimizer], [train]).
+Here are the root and the rest. `settings_rules` is what sections are made of; `settings_keys` lists
+all keys as plain data; `layering` decides which source sets which value.
+
+Touch points, to add a setting: a field with a range and a docstring in its section, and a relation
+in that section's validator if there is one. Help, errors, flags by `--set`, environment variables
+and the saved file follow by themselves.
+
+There is no null in TOML: the default of an optional setting is None, and absent means unset.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from automix_cli.settings_mix import MixSettings
+from automix_cli.settings_rules import Count, Rule, Section, ShareBelowOne, require
+from automix_cli.settings_training import OptimizerSettings, TrainSettings
+
+__all__ = [
+    "DataSettings",
+    "EvaluationSettings",
+    "MixSettings",
+    "ModelSettings",
+    "OptimizerSettings",
+    "RunSettings",
+    "Settings",
+    "TrainSettings",
+]
+
+
+def _usable_path(path: Path) -> Path:
+    """Expand `~`, and refuse what no file system takes."""
+    if "\0" in str(path):
+        raise ValueError("a path without null characters")
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError("a path whose `~` names a home folder") from error
+
+
+# `strict=False`: TOML has no paths, so text must do; numbers are still refused.
+FilePath = Annotated[Path, Field(strict=False), AfterValidator(_usable_path)]
+Index = Annotated[int, Field(ge=0)]
+
+
+class ModelSettings(Section):
+    """The classifier that is trained; the momentum classifier is its twin."""
+
+    backbone: str = "resnet18"
+    """Name of a timm model with features, or `tiny_resnet`, the small one for the embedded digits.
+    `timm.list_models()` lists them."""
+
+    stem: Literal["imagenet", "cifar"] = "imagenet"
+    """First layers of a ResNet: timm's own, which shrink an image fourfold, or one 3x3 convolution
+    without shrinking, for images of about 32 pixels."""
+
+    feature_stage: Index = 3
+    """Stage whose feature map feeds the mix block, as counted by timm's `forward_intermediates`.
+    ResNets: 0 is the stem, 1 to 4 are the stages."""
+
+    drop_path_rate: ShareBelowOne = 0.0
+    """Probability of skipping the deepest residual branch in training, falling linearly to 0 at the
+    first one."""
+
+
+class DataSettings(Section):
+    """The images, their split and their augmentation."""
+
+    name: Literal["digits", "cifar10", "cifar100"] = "digits"
+    """Data set. `digits` is part of the package and needs no download."""
+
+    dir: FilePath = Path("data")
+    """Folder that holds the data set's official folder, or into which it is downloaded."""
+
+    download: bool = True
+    """Whether missing data may be downloaded; their checksum is verified either way."""
+
+    holdout: ShareBelowOne = 0.0
+    """Share of the training images kept back, equally from each class, to choose `best.pt` on. 0
+    chooses on the test set, as the published numbers do, and the run says so."""
+
+    crop_padding: Index = 4
+    """Pixels of reflected border before the random crop; 0 switches cropping off."""
+
+    flip: bool = True
+    """Whether images are mirrored left to right at random. Switch it off for digits and letters."""
+
+
+class EvaluationSettings(Section):
+    """How accuracy is measured, during training and by `automix eval`."""
+
+    batch_size: Count = 500
+    """Images per forward pass over all processes. Changes memory and speed, not the numbers."""
+
+    weights: Literal["momentum", "classifier"] = "momentum"
+    """Network the run stands for, with its one-hot head: the momentum classifier or the trained
+    one. Fixed before the run; the accuracies of the others are reported beside it."""
+
+
+class RunSettings(Section):
+    """Where the run goes and what makes it repeatable."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Seed of everything random: initial weights, order, augmentation, ratios and pairings."""
+
+    output_dir: FilePath | None = None
+    """Run folder; unset: `runs/<preset>/<UTC time>-<seed>`. Never overwritten."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute. `auto` takes a GPU if there is one."""
+
+    deterministic: bool = False
+    """Whether GPU kernels must repeat bit by bit; slower. On a CPU runs repeat anyway."""
+
+    preset: str | None = None
+    """Preset the run was made from. Written by `--preset`, not by hand."""
+
+
+class Settings(Section):
+    """All settings of a run: validated, frozen, and never handed down whole below `commands`."""
+
+    model: ModelSettings = ModelSettings()
+    data: DataSettings = DataSettings()
+    mix: MixSettings = MixSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    train: TrainSettings = TrainSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    run: RunSettings = RunSettings()
+
+    @model_validator(mode="after")
+    def _warmup_ends_before_training(self) -> Self:
+        require(
+            Rule(
+                self.optimizer.warmup_epochs < self.train.epochs,
+                "`optimizer.warmup_epochs` must be less than `train.epochs`",
+                ("optimizer.warmup_epochs", "train.epochs"),
+            )
+        )
+        return self

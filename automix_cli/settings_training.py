@@ -1,0 +1,174 @@
+"""The `[optimizer]` and `[train]` sections: how the networks follow their gradients, how long.
+
+"reference" is OpenMixup, the implementation behind the published numbers.
+"""
+# pyright: strict
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from automix_cli.settings_rules import (
+    Count,
+    NonNegative,
+    Positive,
+    Rule,
+    Section,
+    Share,
+    ShareBelowOne,
+    require,
+)
+
+
+class OptimizerSettings(Section):
+    """How the classifier and the mix block follow their gradients."""
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    """Update rule: `sgd` for ResNets, `adamw` for transformers and ConvNeXt."""
+
+    lr: Positive = 0.1
+    """Learning rate at the start of the run (after warm-up), for the global batch."""
+
+    min_lr: NonNegative = 0.0
+    """Learning rate at the end of a cosine schedule. The CIFAR presets stop at 0.05, half of the
+    start: the momentum classifier does the averaging that a small rate would do."""
+
+    momentum: ShareBelowOne = 0.9
+    """Momentum of SGD; `train.momentum_coefficient` is the one of the momentum classifier. Not
+    used by `adamw`."""
+
+    nesterov: bool = False
+    """Whether SGD looks ahead by Nesterov's rule. Not used by `adamw`."""
+
+    beta1: ShareBelowOne = 0.9
+    """AdamW's decay of the mean of gradients. Not used by `sgd`."""
+
+    beta2: ShareBelowOne = 0.999
+    """AdamW's decay of the mean of squared gradients. Not used by `sgd`."""
+
+    eps: Positive = 1e-8
+    """AdamW's term against division by zero. Not used by `sgd`."""
+
+    weight_decay: NonNegative = 1e-4
+    """Weight decay per step, times the learning rate. Transformers use 0.05 with `adamw`."""
+
+    decay_norm_and_bias: bool = True
+    """Whether normalisation weights and biases decay too: yes in the reference's CNNs, no in its
+    transformers."""
+
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """How the learning rate goes from `lr` to `min_lr`."""
+
+    schedule_unit: Literal["epoch", "step"] = "epoch"
+    """Whether the rate changes once an epoch (reference, CNNs) or at every step (transformers)."""
+
+    warmup_epochs: NonNegative = 0.0
+    """Epochs, parts of one allowed, over which the rate rises linearly to `lr`."""
+
+    warmup_ratio: Share = 1e-5
+    """Rate at the first warm-up step, as a share of `lr`."""
+
+    mix_block_lr: Positive | None = None
+    """Learning rate of the mix block at the start; unset: `lr`, with `lr`'s schedule."""
+
+    mix_block_min_lr: NonNegative | None = None
+    """Learning rate of the mix block at the end; unset: `min_lr`. Needs `mix_block_lr`."""
+
+    mix_block_momentum: ShareBelowOne | None = None
+    """SGD momentum of the mix block; unset: `momentum`. The reference uses 0 for WRN-28-8."""
+
+    mix_block_warmup: bool = True
+    """Whether the mix block warms up too. In the reference's transformers it starts at its full
+    rate."""
+
+    clip_norm: Positive | None = None
+    """Largest norm of the gradient of classifier and mix block together; unset: no clipping. The
+    reference's transformers use 5 to 20."""
+
+    @model_validator(mode="after")
+    def _rates_and_momenta_agree(self) -> Self:
+        least = self.mix_block_min_lr
+        require(
+            Rule(
+                self.min_lr <= self.lr,
+                "`optimizer.min_lr` must be at most `optimizer.lr`",
+                ("optimizer.min_lr", "optimizer.lr"),
+            ),
+            Rule(
+                least is None or self.mix_block_lr is not None,
+                "`optimizer.mix_block_min_lr` needs `optimizer.mix_block_lr`",
+                ("optimizer.mix_block_min_lr",),
+            ),
+            Rule(
+                least is None or self.mix_block_lr is None or least <= self.mix_block_lr,
+                "`optimizer.mix_block_min_lr` must be at most `optimizer.mix_block_lr`",
+                ("optimizer.mix_block_min_lr", "optimizer.mix_block_lr"),
+            ),
+            Rule(
+                not self.nesterov or (self.momentum > 0 and self.mix_block_momentum != 0),
+                "`optimizer.nesterov` needs every SGD momentum to be greater than 0",
+                ("optimizer.nesterov", "optimizer.momentum", "optimizer.mix_block_momentum"),
+            ),
+        )
+        return self
+
+
+class TrainSettings(Section):
+    """How long to train, in which portions, and what is written down on the way."""
+
+    epochs: Count = 200
+    """Passes over the training images. All schedules stretch over them."""
+
+    batch_size: Count = 100
+    """Images per optimizer step, over all processes and accumulation steps together."""
+
+    accumulation_steps: Count = 1
+    """Parts a step's images are worked through in, to save memory. Batch-norm then sees the
+    smaller parts."""
+
+    mixed_precision: Literal["no", "bf16", "fp16"] | None = None
+    """Number format of the forward passes; unset: what `accelerate launch` says, else `no`, which
+    is float32."""
+
+    momentum_coefficient: Share = 0.999
+    """Share of itself that the momentum classifier keeps at each step, at the start. Shorter runs
+    need less: with a few hundred steps about 0.99."""
+
+    momentum_coefficient_end: Share = 0.999999
+    """The same at the end of the run, reached by a half cosine."""
+
+    momentum_constant_fraction: Share = 0.1
+    """Share of the run during which the coefficient stays at its start. The reference's
+    transformers use 0.25."""
+
+    drop_last: bool = False
+    """Whether an incomplete last batch of an epoch is left out."""
+
+    log_every: Count = 50
+    """Steps between two lines of `metrics.jsonl`."""
+
+    evaluate_every: Count = 1
+    """Epochs between two evaluations; the last epoch is always evaluated."""
+
+    save_every: Count | None = None
+    """Steps between two checkpoints, besides the one at the end of every epoch; unset: none."""
+
+    max_steps: Count | None = None
+    """Stop after so many steps in all; unset: after `epochs`. Schedules are still those of
+    `epochs`, so that the run can be resumed."""
+
+    @model_validator(mode="after")
+    def _coefficients_and_sizes_agree(self) -> Self:
+        require(
+            Rule(
+                self.momentum_coefficient <= self.momentum_coefficient_end,
+                "`train.momentum_coefficient` must be at most `train.momentum_coefficient_end`",
+                ("train.momentum_coefficient", "train.momentum_coefficient_end"),
+            ),
+            Rule(
+                self.accumulation_steps <= self.batch_size,
+                "`train.accumulation_steps` must be at most `train.batch_size`",
+                ("train.accumulation_steps", "train.batch_size"),
+            ),
+        )
+        return self
