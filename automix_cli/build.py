@@ -1,6 +1,7 @@
 """From a section of the settings to the object it describes: the only such place.
 
-Below this module nobody sees the settings; classes take plain arguments and are usable without the program.
+Below this module nobody sees the settings: classes take plain arguments, and are usable without
+the program.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from automix_cli.data.datasets import DataSplits
 from automix_cli.engine.loop import Plan
 from automix_cli.engine.step import StepValues
 from automix_cli.errors import SettingsError
-from automix_cli.method import AutoMix, AutoMixOptions, MixBlock, MixBlockOptions
+from automix_cli.method import AutoMix, AutoMixOptions, MixBlock, MixBlockOptions, schedules
 from automix_cli.models.classifier import Classifier, ClassifierSpec, build_classifier
 from automix_cli.settings import (
     MixSettings,
@@ -81,8 +82,8 @@ def automix_options(mix: MixSettings) -> AutoMixOptions:
 def optimizer(settings: OptimizerSettings, model: AutoMix) -> Optimizer:
     """SGD or AdamW over classifier and mix block; the momentum classifier is in no group.
 
-    Groups are named `classifier`, `mix_block`, each with a `/no_decay` twin when norms and biases are spared.
-    The learning rates are written by the training step.
+    Groups are named `classifier` and `mix_block`, each with a `/no_decay` twin when norms and
+    biases are spared. The learning rates are written by the training step.
     """
     groups: list[dict[str, object]] = []
     for name, module in (("classifier", model.classifier), ("mix_block", model.mix_block)):

@@ -15,6 +15,7 @@ Values in the environment and after --set are TOML literals; what is no literal 
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,29 +38,7 @@ from automix_cli.settings_problems import (
     unknown_section,
     unknown_variable,
 )
-from automix_cli.settings_toml import (
-    as_nested,
-    changed_keys,
-    dump_toml,
-    flatten,
-    literal,
-    print_config,
-    read_toml,
-)
-
-__all__ = [
-    "Flag",
-    "Layer",
-    "Origins",
-    "Overrides",
-    "as_nested",
-    "changed_keys",
-    "dump_toml",
-    "file_layer",
-    "flatten",
-    "load",
-    "print_config",
-]
+from automix_cli.settings_toml import literal, read_toml
 
 Origins: TypeAlias = Mapping[str, str]
 """Which source set a value, by dotted key, for every key: `default`, `preset cifar100-r18`,
@@ -231,6 +210,9 @@ class _Merge:
             self.problems.append(unknown_key(key, entry.origin))
         elif isinstance(entry.value, int) and abs(entry.value) >= _LARGEST_WHOLE_NUMBER:
             self.problems.append(Problem(f"`{key}` must fit in 64 bits (from {entry.origin})"))
+        elif not _is_unicode(entry.value):
+            text = f"`{key}` must be UTF-8, got `{shown(entry.value)}` (from {entry.origin})"
+            self.problems.append(Problem(text, "the saved settings could not hold it"))
         else:
             self.entries[key] = entry
 
@@ -253,6 +235,11 @@ def _value(text: str, key: Key) -> object:
         return None
     value = literal(text)
     return text if key.is_text and not isinstance(value, str) else value
+
+
+def _is_unicode(value: object) -> bool:
+    """Whether a value can be written to a file; the bytes of an argument may be anything."""
+    return not isinstance(value, str | Path) or not re.search("[\ud800-\udfff]", str(value))
 
 
 def _variable(key: str) -> str:

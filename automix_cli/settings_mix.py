@@ -22,7 +22,10 @@ from automix_cli.settings_rules import (
 
 
 class MixSettings(Section):
-    """How two images become one, and what the mix block and the two classifiers learn from it."""
+    """How two images become one, and what the mix block and the classifiers learn from it.
+
+    "The reference" is OpenMixup, the implementation behind the published numbers.
+    """
 
     alpha: Positive = 2.0
     """Concentration of Beta(alpha, alpha), from which each ratio `lam` is drawn. 1 is uniform;

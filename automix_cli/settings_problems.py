@@ -130,7 +130,7 @@ def _out_of_range(key: Key, entry: Entry, error: Mapping[str, Any]) -> Problem:
 
 def _likely(key: Key, value: object) -> str | None:
     """Recognise a right value in the wrong spelling."""
-    text = str(value).strip().lower()
+    text = shown(value).strip().lower()
     if key.kind == "true or false" and text in ("true", "false"):
         return f"did you mean `{text}`, {_spelling(value, text)}?"
     if key.kind in ("number", "whole number") and isinstance(value, str | float):

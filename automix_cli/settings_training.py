@@ -21,7 +21,10 @@ from automix_cli.settings_rules import (
 
 
 class OptimizerSettings(Section):
-    """How the classifier and the mix block follow their gradients."""
+    """How the classifier and the mix block follow their gradients.
+
+    "The reference" is OpenMixup, the implementation behind the published numbers.
+    """
 
     name: Literal["sgd", "adamw"] = "sgd"
     """Update rule: `sgd` for ResNets, `adamw` for transformers and ConvNeXt."""

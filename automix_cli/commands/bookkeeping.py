@@ -1,6 +1,7 @@
 """The books of one run: records, evaluations, checkpoints and the summary.
 
-Gives the training loop its hooks. Every method is called on every process; only the main one writes.
+Gives the training loop its hooks. Every method is called on every process; only the main one
+writes.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from automix_cli.data.batches import evaluation_batches
 from torch import Tensor
 
+from automix_cli.data.batches import evaluation_batches
 from automix_cli.data.datasets import DataSplits, ImageSet
 from automix_cli.engine.checkpoint import Header, save_checkpoint, save_classifier
 from automix_cli.engine.loop import Hooks, Training, TrainState
@@ -27,7 +28,7 @@ from automix_cli.settings import Settings
 from automix_cli.settings_toml import as_nested
 
 NUM_IMAGES_FOR_BATCH_NORM = 10_000
-"""How many training images re-estimate batch-norm statistics when `mix.momentum_buffers` is `precise`."""
+"""Training images that re-estimate batch norm when `mix.momentum_buffers` is `precise`."""
 
 
 def accuracy_record(accuracy: Accuracy) -> dict[str, Any]:
@@ -125,7 +126,7 @@ class Bookkeeper:
             self.metrics.append(record)
 
     def evaluate(self) -> bool:
-        """Measure both networks with both heads on every split; is the judged one better than ever?"""
+        """Measure four heads on every split, and say whether the judged one is the best so far."""
         if self.settings.mix.momentum_buffers == "precise":
             estimate_batch_norm(self.automix.momentum_classifier, self.images_for_batch_norm())
         measured: dict[str, dict[str, Any]] = {}

@@ -111,7 +111,7 @@ def read_trained(path: Path, weights: str) -> Trained:
     if path.suffix == ".safetensors":
         if weights != "momentum":
             raise CheckpointError(
-                f"`{path}` holds the momentum classifier only, but `--weights {weights}` was asked for",
+                f"`{path}` holds the momentum classifier only, wanted `--weights {weights}`",
                 hint="name the run's `ckpt.pt`, which holds both networks",
             )
         tensors, stored = load_classifier(path)

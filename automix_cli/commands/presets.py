@@ -10,6 +10,7 @@ from automix_cli.errors import SettingsError
 from automix_cli.layering import Overrides
 from automix_cli.settings import Settings
 from automix_cli.settings_problems import shown
+from automix_cli.settings_toml import changed_keys
 
 SCHEMA_VERSION = 1
 DEFAULTS = "defaults"
@@ -43,15 +44,16 @@ def show(name: str, *, as_json: bool) -> str:
     return json.dumps(content, indent=2)
 
 
-def copy(name: str, destination: Path | None) -> Path:
+def copy(name: str, destination: Path | None, *, as_json: bool) -> str:
     """Copy a preset to a file that can be edited and given to `--config`.
 
     Args:
         name: The preset.
         destination: File or existing folder; None is the current folder.
+        as_json: Whether to return JSON instead of the path.
 
     Returns:
-        The file written.
+        The path of the file written.
 
     Raises:
         SettingsError: there is no such preset, the file exists already or cannot be written.
@@ -67,7 +69,8 @@ def copy(name: str, destination: Path | None) -> Path:
         raise SettingsError(f"`{shown(path)}` exists already", hint=hint) from error
     except OSError as error:
         raise SettingsError(f"cannot write `{shown(path)}`: {error.strerror}") from error
-    return path
+    content = {"schema_version": SCHEMA_VERSION, "name": name, "path": str(path)}
+    return json.dumps(content, indent=2) if as_json else str(path)
 
 
 def diff(first: str, second: str | None, *, as_json: bool) -> str:
@@ -82,7 +85,7 @@ def diff(first: str, second: str | None, *, as_json: bool) -> str:
         SettingsError: there is no such preset or file, or it is not valid.
     """
     names = [first, second or DEFAULTS]
-    changed = layering.changed_keys(_resolved(first), _resolved(second))
+    changed = changed_keys(_resolved(first), _resolved(second))
     changed.pop("run.preset", None)
     if as_json:
         rows = [{"key": key, "values": list(values)} for key, values in changed.items()]

@@ -1,4 +1,4 @@
-"""`automix train --dry-run`: build everything, take two steps, write nothing, say what a run would cost."""
+"""`automix train --dry-run`: take two steps, write nothing, say what a run would cost."""
 
 from __future__ import annotations
 

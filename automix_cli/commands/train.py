@@ -14,12 +14,12 @@ from accelerate.utils import broadcast_object_list
 
 from automix_cli import build
 from automix_cli.commands.bookkeeping import Bookkeeper
-from automix_cli.commands.requests import TrainRequest
 from automix_cli.commands.rehearsal import rehearse
+from automix_cli.commands.requests import TrainRequest
 from automix_cli.data.batches import TrainBatches
 from automix_cli.data.datasets import DataSplits, load_splits
 from automix_cli.engine.checkpoint import Checkpoint, load_checkpoint, restore
-from automix_cli.engine.loop import Plan, TrainState, Training, fit
+from automix_cli.engine.loop import Plan, Training, TrainState, fit
 from automix_cli.engine.runtime import (
     StopRequest,
     build_accelerator,
@@ -29,11 +29,11 @@ from automix_cli.engine.runtime import (
 )
 from automix_cli.errors import CheckpointError, SettingsError
 from automix_cli.layering import Origins, Overrides, file_layer, load
-from automix_cli.settings_toml import changed_keys, dump_toml, print_config
 from automix_cli.reporting import records
 from automix_cli.reporting.progress import TrainProgress, stderr_console
 from automix_cli.reporting.tables import accuracy_table, print_tables, summary_table
 from automix_cli.settings import DataSettings, Settings
+from automix_cli.settings_toml import changed_keys, dump_toml, print_config
 
 MAY_CHANGE_ON_RESUME = (
     "run.",
@@ -64,7 +64,10 @@ def run(overrides: Overrides, request: TrainRequest) -> None:
         AutoMixError: anything a person can mend; the exit code says what kind.
     """
     folder = resumed_folder(request.resume, overrides)
-    settings, origins = resolve(overrides, folder)
+    if folder is not None and request.resume != "auto":
+        refuse_other_sources(overrides)
+    base = None if folder is None else file_layer(folder / records.SETTINGS)
+    settings, origins = load(overrides, base=base)
     if request.print_config:
         sys.stdout.write(print_config(settings, origins))
         return
@@ -89,7 +92,8 @@ def resumed_folder(resume: str | None, overrides: Overrides) -> Path | None:
     """The run folder to go on with, or None for a new run.
 
     Args:
-        resume: `newest`, `auto` (the run in --output-dir if there is one), a run folder or its `ckpt.pt`.
+        resume: `newest`, `auto` (the run in --output-dir if there is one), a run folder or its
+            `ckpt.pt`.
         overrides: Where `--output-dir` is, for `auto`.
 
     Raises:
@@ -115,16 +119,17 @@ def resumed_folder(resume: str | None, overrides: Overrides) -> Path | None:
     return folder
 
 
-def resolve(overrides: Overrides, folder: Path | None) -> tuple[Settings, Origins]:
-    """Merge the layers; a resumed run starts from its own settings."""
-    if folder is None:
-        return load(overrides)
+def refuse_other_sources(overrides: Overrides) -> None:
+    """A resumed run has its settings; only `--resume auto` may name again what started it.
+
+    Raises:
+        SettingsError: a preset or a config file was named.
+    """
     if overrides.preset is not None or overrides.configs:
         raise SettingsError(
             "`--resume` goes on with the run's own settings, but a preset or config was given too",
-            hint="leave out `--preset` and `--config`",
+            hint="leave out `--preset` and `--config`, or use `--resume auto`",
         )
-    return load(overrides, base=file_layer(folder / records.SETTINGS))
 
 
 def refuse_changes(checkpoint: Checkpoint, settings: Settings) -> None:
@@ -159,9 +164,7 @@ def prepare_run(settings: Settings) -> Prepared:
     splits = load_data(settings.data, accelerator)
     seed_initialisation(settings.run.seed)
     automix = build.automix(settings.model, settings.mix, splits)
-    model, optimizer = prepare(
-        accelerator, automix, build.optimizer(settings.optimizer, automix)
-    )
+    model, optimizer = prepare(accelerator, automix, build.optimizer(settings.optimizer, automix))
     batches = TrainBatches(
         splits.train,
         splits.mean,
@@ -270,6 +273,9 @@ def show(summary: dict[str, object], folder: Path, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps({**summary, "run": str(folder)}, indent=2) + "\n")
         return
     last = cast(dict[str, dict[str, dict[str, object]]], summary["last"])
-    tables = [accuracy_table(f"{split} accuracy", rows, marked=str(summary["stands_for"])) for split, rows in last.items()]
+    tables = [
+        accuracy_table(f"{split} accuracy", rows, marked=str(summary["stands_for"]))
+        for split, rows in last.items()
+    ]
     following = [f"automix eval {folder}", f"automix train --resume {folder}"]
     print_tables(*tables, summary_table(summary, str(folder), following))

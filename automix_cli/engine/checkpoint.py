@@ -1,9 +1,10 @@
 """Checkpoints: exact to resume, safe to read, never half written.
 
-`ckpt.pt` holds tensors and plain values only and is always read with `weights_only=True`: a file from the
-internet cannot run code. It is written beside its final name, flushed to disk and renamed, so that a kill at
-any moment leaves the previous one. `classifier.safetensors` is the portable result: the momentum classifier
-with its one-hot head, and in its metadata all that is needed to build it again.
+`ckpt.pt` holds tensors and plain values only and is always read with `weights_only=True`: a file
+from the internet cannot run code. It is written beside its final name, flushed to disk and renamed,
+so that a kill at any moment leaves the previous one. `classifier.safetensors` is the portable
+result: the momentum classifier with its one-hot head, and in its metadata all that is needed to
+build it again.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Checkpoint:
 
 @contextmanager
 def written_atomically(path: Path) -> Iterator[Path]:
-    """Give a file name to write to; on success it becomes `path` in one step, else it is removed."""
+    """Give a file to write to; on success it becomes `path` in one step, else it is removed."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield partial
@@ -75,7 +76,8 @@ def save_checkpoint(path: Path, training: Training, state: TrainState, header: H
     """Write everything that resuming needs to `path`.
 
     Raises:
-        CheckpointError: the file cannot be written (full disk, read-only folder); the old one stays.
+        CheckpointError: the file cannot be written (full disk, read-only folder); the old one
+            stays.
     """
     accelerator = training.accelerator
     content = {
@@ -93,7 +95,7 @@ def save_checkpoint(path: Path, training: Training, state: TrainState, header: H
     except (OSError, RuntimeError) as problem:  # torch reports a full disk as RuntimeError
         raise CheckpointError(
             f"cannot write `{path}`: {problem}",
-            hint="free some space or choose another `--output-dir`; the previous checkpoint is intact",
+            hint="free some space and resume; the previous checkpoint is intact",
         ) from problem
 
 

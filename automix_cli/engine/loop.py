@@ -1,8 +1,9 @@
 """Repeat the training step: when to log, evaluate, save and stop.
 
-The loop knows steps and epochs; what an evaluation is, where a record goes and how a file is written are
-callables in `Hooks`. All randomness of step k comes from `(seed, k, rank)`, and every schedule is a function
-of k, so the loop can begin at any step and do what an uninterrupted run would have done.
+The loop knows steps and epochs; what an evaluation is, where a record goes and how a file is
+written are callables in `Hooks`. All randomness of step k comes from `(seed, k, rank)`, and every
+schedule is a function of k, so the loop can begin at any step and do what an uninterrupted run
+would have done.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ Why it is like this:
   process 0. Here they are averaged over the processes after every step, so that every process holds
   the same model at every step and a checkpoint is the whole truth. DistributedDataParallel's own
   broadcast is switched off: it would overwrite buffers between our forwards.
-* One forward a step. AutoMix runs four networks inside one module and one forward, so the wrapper sees
-  one forward and one backward; several wrapped forwards before one backward break on the in-place
-  updates of batch-norm.
+* One forward a step. AutoMix makes its four passes inside one module and one forward: the wrapper
+  sees one forward and one backward; several wrapped forwards before one backward break on the
+  in-place updates of batch-norm.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def build_accelerator(*, device: str, mixed_precision: str | None) -> Accelerato
 
     Args:
         device: `auto`, `cpu`, `cuda` or `mps`.
-        mixed_precision: `no`, `bf16`, `fp16`, or None for what `accelerate launch` says (else `no`).
+        mixed_precision: `no`, `bf16`, `fp16`, or None for what `accelerate launch` says, else
+            `no`.
 
     Raises:
         SettingsError: the device is not there, or it has no such precision.
@@ -43,7 +44,7 @@ def build_accelerator(*, device: str, mixed_precision: str | None) -> Accelerato
         accelerator = Accelerator(cpu=device == "cpu", mixed_precision=cast(Any, mixed_precision))
     except ValueError as problem:
         raise SettingsError(
-            f"`train.mixed_precision` is `{mixed_precision}`, which this device cannot do: {problem}",
+            f"`train.mixed_precision` is `{mixed_precision}`, which cannot be had: {problem}",
             hint="use `--mixed-precision no`, or `bf16` where the processor has it",
         ) from problem
     if device not in {"auto", accelerator.device.type}:
@@ -61,7 +62,7 @@ def make_deterministic() -> None:
 
 
 def seed_initialisation(seed: int) -> None:
-    """Make the weights that the next modules draw a function of `seed`, the same on every process."""
+    """Make the first weights a function of `seed`, the same on every process."""
     torch.manual_seed(torch_seed(Purpose.INIT, seed))  # noqa: TID251 - this module is the one place
 
 
@@ -76,7 +77,7 @@ def seed_step(seed: int, step: int, rank: int) -> None:
 def prepare(
     accelerator: Accelerator, model: nn.Module, optimizer: Optimizer
 ) -> tuple[nn.Module, Optimizer]:
-    """Place and wrap model and optimizer; with several processes, gradients are averaged over them."""
+    """Place and wrap model and optimizer; gradients are then averaged over the processes."""
     model, optimizer = accelerator.prepare(model, optimizer)
     if isinstance(model, nn.parallel.DistributedDataParallel):
         model.broadcast_buffers = False  # see the module docstring
@@ -100,7 +101,7 @@ def average_buffers(accelerator: Accelerator, model: nn.Module) -> None:
 
 
 def peak_memory_bytes(device: torch.device) -> int:
-    """Largest memory the run has held: of the accelerator where there is one, else of the process."""
+    """Largest memory held so far: of the accelerator where there is one, else of the process."""
     if device.type in {"cuda", "xpu"}:
         return torch.accelerator.max_memory_allocated(device)
     import resource
@@ -122,17 +123,19 @@ class StopRequest:
         self._accelerator = accelerator
         self._received = 0
         self._previous: dict[int, Any] = {}
-        self._group = None
+        self._group: torch.distributed.ProcessGroup | None = None
         if accelerator.num_processes > 1:
             # a group of its own on the processor: asking never waits for the accelerator's queue
-            self._group = torch.distributed.new_group(backend="gloo")
+            self._group = cast(Any, torch.distributed.new_group(backend="gloo"))
 
     def __enter__(self) -> StopRequest:
+        """Listen from here on."""
         for number in (signal.SIGINT, signal.SIGTERM):
             self._previous[number] = signal.signal(number, self._remember)
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Give the signals back to whoever had them."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 

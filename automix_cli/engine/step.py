@@ -1,7 +1,7 @@
 """THE training step: mix, forward, backward, step, then let the momentum classifier follow.
 
-Everything random (`draws`) and everything scheduled (`values`) is handed in. The mixing and the losses are
-in `method/automix.py`; who calls this, and when, is in `engine/loop.py`.
+Everything random (`draws`) and everything scheduled (`values`) is handed in. The mixing and the
+losses are in `method/automix.py`; who calls this, and when, is in `engine/loop.py`.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ def train_step(
 ) -> Losses:
     """One update of classifier and mix block, followed by the momentum classifier.
 
-    The gradient is that of the mean over all images of the step on all processes, however they are shared
-    out: DistributedDataParallel averages over processes, and `share` corrects for unequal parts.
+    The gradient is that of the mean over all images of the step on all processes, however they are
+    shared out: DistributedDataParallel averages over processes, `share` corrects for unequal parts.
 
     Returns:
-        This process's part of each mean loss, still on the device: no host synchronisation happens here.
+        This process's part of each mean loss, still on the device: nothing here waits for it.
     """
     for group in optimizer.param_groups:
         is_mix_block = group["name"].startswith("mix_block")

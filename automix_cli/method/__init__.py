@@ -8,6 +8,7 @@ from automix_cli.method.automix import AutoMix, Losses, Masks
 from automix_cli.method.classifier import Classifier
 from automix_cli.method.losses import mask_area_loss, mixed_cross_entropy, one_hot_cross_entropy
 from automix_cli.method.masks import (
+    area_ratio,
     fall_back_to_mixup,
     mask_area,
     mix_images,
@@ -30,6 +31,7 @@ __all__ = [
     "MixBlockOptions",
     "Pairing",
     "Projection",
+    "area_ratio",
     "estimate_batch_norm",
     "fall_back_to_mixup",
     "mask_area",

@@ -1,24 +1,24 @@
 """AutoMix: two classifiers and a mix block that learn from each other in one step.
 
 The mix block learns to mix so that the momentum classifier recognises both images in the right
-proportion. The classifier learns from these mixtures, and from clean images. The momentum classifier
-learns nothing: it is the moving average of the classifier.
+proportion. The classifier learns from such mixtures, and from clean images. The momentum
+classifier learns nothing: it is the moving average of the classifier.
 
 Why it is like this:
 
 * One module, one forward, one backward. The two objectives are added up and still do not meet: the
   classifier's mask is made without a graph, so its losses stop there; the momentum classifier's
   parameters are frozen, so the mix block's losses flow through it and change only the mix block.
-* The mix block reads the features of the momentum classifier, not of the classifier, and is judged by
-  it: a judge that changes slowly, which is what keeps the two objectives from chasing each other.
-* Randomness is an argument (`Draws`), and nothing waits for the device: no decision is taken on the
-  value of a tensor.
+* The mix block reads the features of the momentum classifier, and is judged by it. A judge that
+  changes slowly keeps the two objectives from chasing each other.
+* Randomness is an argument (`Draws`), and nothing waits for the device: no decision is taken on
+  the value of a tensor.
 
-Legend: n images, c channels, H W image. `lam` is the share of the first image, in [0, 1]; so is a mask,
-for each pixel.
+Legend: n images, c channels of an image, f of a feature map, h w feature map, H W image. `lam` is
+the share of the first image, in [0, 1]; so is a mask, for each pixel.
 """
 
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
@@ -26,11 +26,11 @@ from torch import Tensor, nn
 
 from automix_cli.method.classifier import Classifier
 from automix_cli.method.losses import mask_area_loss, mixed_cross_entropy, one_hot_cross_entropy
-from automix_cli.method.masks import fall_back_to_mixup, mask_area, mix_images, rescale_to_lam
+from automix_cli.method.masks import area_ratio, fall_back_to_mixup, mix_images, rescale_to_lam
 from automix_cli.method.mix_block import MixBlock, Projection
 from automix_cli.method.momentum import move_towards, start_as_frozen_copy, stop_tracking
 from automix_cli.method.options import AutoMixOptions
-from automix_cli.method.pairing import Draws
+from automix_cli.method.pairing import Draws, Pairing
 
 
 class Masks(NamedTuple):
@@ -41,16 +41,25 @@ class Masks(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """Every loss of a step by name, as scalars on the device; `total` is the one to minimise."""
+    """Every loss of a step by name, as scalars on the device; only `total` is weighted."""
 
     total: Float[Tensor, ""]
-    one_hot: Float[Tensor, ""]  # of the classifier, clean images
-    mixed: Float[Tensor, ""]  # of the classifier, mixed images
-    mix_block: Float[
-        Tensor, ""
-    ]  # of the mix block, judged by the momentum classifier; 0 if skipped
-    mask_area: Float[Tensor, ""]  # of the mix block, before its weight
-    area_ratio: Float[Tensor, ""]  # no loss: mean area over mean lam of the mix block's pairs
+    """Weighted sum of the next four: the one to minimise."""
+
+    one_hot: Float[Tensor, ""]
+    """Cross-entropy of the classifier on clean images."""
+
+    mixed: Float[Tensor, ""]
+    """Cross-entropy of the classifier on mixed images."""
+
+    mix_block: Float[Tensor, ""]
+    """Cross-entropy of the momentum classifier on the mix block's mixtures; 0 if skipped."""
+
+    mask_area: Float[Tensor, ""]
+    """Deviation of the mix block's masks from `lam`."""
+
+    area_ratio: Float[Tensor, ""]
+    """No loss: mean area of the mix block's masks over mean `lam`."""
 
 
 class AutoMix(nn.Module):
@@ -59,6 +68,12 @@ class AutoMix(nn.Module):
     The constructor makes the momentum classifier a frozen copy of the classifier, buffers included.
     To start them differently, load a state afterwards; the three parts are named `classifier`,
     `momentum_classifier` and `mix_block` in it.
+
+    Args:
+        classifier: The network to train.
+        momentum_classifier: A second one of the same architecture; its values are overwritten.
+        mix_block: For as many channels as the classifier's feature map has.
+        options: See `AutoMixOptions`.
 
     Source:
         OpenMixup `AutoMixup`, whose every step is in the docstring of the method that does it.
@@ -69,7 +84,7 @@ class AutoMix(nn.Module):
         classifier: Classifier,
         momentum_classifier: Classifier,
         mix_block: MixBlock,
-        options: AutoMixOptions = AutoMixOptions(),
+        options: AutoMixOptions,
     ) -> None:
         super().__init__()
         assert isinstance(classifier, nn.Module)  # no type says "both a module and a classifier"
@@ -81,10 +96,10 @@ class AutoMix(nn.Module):
         start_as_frozen_copy(momentum_classifier, classifier)
         if options.momentum_buffers == "average":
             stop_tracking(momentum_classifier)
-        self.train()
+        self.train()  # every network, as the reference does, except as `momentum_mode` says
 
-    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - the signature of nn.Module
-        """Switch modes as usual, but leave the momentum classifier evaluating if that is asked for."""
+    def train(self, mode: bool = True) -> "AutoMix":  # noqa: FBT001, FBT002 - as nn.Module has it
+        """Switch modes, but keep the momentum classifier evaluating with `momentum_mode="eval"`."""
         super().train(mode)
         if self.options.momentum_mode == "eval":
             self.momentum_classifier.eval()
@@ -110,37 +125,35 @@ class AutoMix(nn.Module):
             `one_hot` and `mixed` only, and the mix block from `mix_block` and `mask_area` only.
 
         Source:
-            The paper's total loss and momentum pipeline; OpenMixup `AutoMixup.forward_train`. Differs:
-            a loss that is not finite stays in the sum, where the caller can see it.
+            The paper's total loss and momentum pipeline; OpenMixup `AutoMixup.forward_train`.
+            Differs: a loss that is not finite stays in the sum, where the caller can see it.
         """
         masks = self.masks(images, draws)
-        one_hot, mixed = self._classifier_losses(images, labels, masks.for_classifier, draws)
-        mix_block = self._mix_block_loss(images, labels, masks.for_mix_block, draws)
-
-        options, lam = self.options, draws.for_mix_block.lam
-        mask_area_term = mask_area_loss(
-            masks.for_mix_block,
-            lam,
-            options.mask_area_margin,
-            mode=options.mask_area_loss,
-            reduction=options.mask_area_reduction,
+        one_hot, mixed = self._classifier_losses(
+            images, labels, masks.for_classifier, draws.for_classifier
         )
+        if draws.skip_mix_block:
+            mix_block = images.new_zeros(())
+        else:
+            mix_block = self._mix_block_loss(
+                images, labels, masks.for_mix_block, draws.for_mix_block
+            )
+        area = self._mask_area_loss(masks.for_mix_block, draws.for_mix_block.lam)
         total = (
-            options.one_hot_weight * one_hot
-            + options.mixed_weight * mixed
-            + options.mix_block_weight * mix_block
-            + mask_area_weight * mask_area_term  # with weight 0 too: the mix block keeps a gradient
+            self.options.one_hot_weight * one_hot
+            + self.options.mixed_weight * mixed
+            + self.options.mix_block_weight * mix_block
+            + mask_area_weight * area  # with weight 0 too, so the mix block always has a gradient
         )
-        smallest = torch.finfo(lam.dtype).eps
-        area_ratio = mask_area(masks.for_mix_block.detach()).mean() / lam.mean().clamp(min=smallest)
-        return Losses(total, one_hot, mixed, mix_block, mask_area_term, area_ratio)
+        ratio = area_ratio(masks.for_mix_block.detach(), draws.for_mix_block.lam)
+        return Losses(total, one_hot, mixed, mix_block, mask_area=area, area_ratio=ratio)
 
     def masks(self, images: Float[Tensor, "n c H W"], draws: Draws) -> Masks:
         """Look at the clean images once, and make a mask for each of the two pairings.
 
         Source:
-            OpenMixup `AutoMixup.pixel_mixup`. Differs: the classifier's mask is made without a graph,
-            instead of being cut off from one.
+            OpenMixup `AutoMixup.pixel_mixup`. Differs: the classifier's mask is made without a
+            graph, instead of being cut off from one.
         """
         image_size = (images.shape[2], images.shape[3])
         projection = self.mix_block.project(self._clean_features(images))
@@ -162,17 +175,17 @@ class AutoMix(nn.Module):
             OpenMixup `AutoMixup.momentum_update`, for parameters only. Differs: buffers too, if
             `momentum_buffers` is `average`.
         """
-        ours, theirs = self.momentum_classifier, self.classifier
-        move_towards(ours.parameters(), theirs.parameters(), coefficient)
+        follower, leader = self.momentum_classifier, self.classifier
+        move_towards(follower.parameters(), leader.parameters(), coefficient)
         if self.options.momentum_buffers == "average":
-            move_towards(ours.buffers(), theirs.buffers(), coefficient)
+            move_towards(follower.buffers(), leader.buffers(), coefficient)
 
     @torch.no_grad()
-    def _clean_features(self, images: Float[Tensor, "n c H W"]) -> Float[Tensor, "n _ _ _"]:
+    def _clean_features(self, images: Float[Tensor, "n c H W"]) -> Float[Tensor, "n f h w"]:
         """What the momentum classifier sees at the feature stage.
 
-        In the reference the clean images run through to the end, for no use but to move the batch-norm
-        buffers of the later stages: `full` does that.
+        In the reference the clean images run through to the end, though nothing reads the result:
+        it moves the batch-norm buffers of the later stages. `full` does that.
         """
         if self.options.momentum_clean_pass == "full":
             features, _unused = self.momentum_classifier.features_and_embed(images)
@@ -183,7 +196,7 @@ class AutoMix(nn.Module):
     def _mask_for_classifier(
         self, projection: Projection, draws: Draws, image_size: tuple[int, int]
     ) -> Float[Tensor, "n 1 H W"]:
-        """The mask that the classifier trains with: a constant as far as gradients are concerned."""
+        """The mask that the classifier trains with, corrected as the options ask; no gradient."""
         pairing = draws.for_classifier
         mask = self.mix_block.mask(projection, pairing, image_size, draws.upsampling_for_classifier)
         if draws.adjust_mask:
@@ -195,7 +208,7 @@ class AutoMix(nn.Module):
         images: Float[Tensor, "n c H W"],
         labels: Int64[Tensor, " n"],
         mask: Float[Tensor, "n 1 H W"],
-        draws: Draws,
+        pairing: Pairing,
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Cross-entropy on clean and on mixed images, each with its own head.
 
@@ -208,9 +221,8 @@ class AutoMix(nn.Module):
         logits = network.head_one_hot(network.embed(images))
         one_hot = one_hot_cross_entropy(logits, labels, smoothing)
 
-        mixed_images = mix_images(images, mask, draws.for_classifier.perm)
-        logits = network.head_mixed(network.embed(mixed_images))
-        mixed = mixed_cross_entropy(logits, labels, draws.for_classifier, smoothing)
+        logits = network.head_mixed(network.embed(mix_images(images, mask, pairing.perm)))
+        mixed = mixed_cross_entropy(logits, labels, pairing, smoothing)
         return one_hot, mixed
 
     def _mix_block_loss(
@@ -218,18 +230,25 @@ class AutoMix(nn.Module):
         images: Float[Tensor, "n c H W"],
         labels: Int64[Tensor, " n"],
         mask: Float[Tensor, "n 1 H W"],
-        draws: Draws,
+        pairing: Pairing,
     ) -> Float[Tensor, ""]:
         """How well the momentum classifier recognises both images in the mix block's mixture.
 
         Source:
             OpenMixup `AutoMixup.forward_k`. No difference.
         """
-        if draws.skip_mix_block:
-            return images.new_zeros(())
         network = self.momentum_classifier
-        mixed_images = mix_images(images, mask, draws.for_mix_block.perm)
-        logits = network.head_mixed(network.embed(mixed_images))
-        return mixed_cross_entropy(
-            logits, labels, draws.for_mix_block, self.options.label_smoothing
+        logits = network.head_mixed(network.embed(mix_images(images, mask, pairing.perm)))
+        return mixed_cross_entropy(logits, labels, pairing, self.options.label_smoothing)
+
+    def _mask_area_loss(
+        self, mask: Float[Tensor, "n 1 H W"], lam: Float[Tensor, " n"]
+    ) -> Float[Tensor, ""]:
+        """How far the areas of the mix block's masks are from what the labels say."""
+        return mask_area_loss(
+            mask,
+            lam,
+            self.options.mask_area_margin,
+            mode=self.options.mask_area_loss,
+            reduction=self.options.mask_area_reduction,
         )

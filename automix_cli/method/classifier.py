@@ -1,6 +1,7 @@
 """What AutoMix asks of a classifier.
 
-Legend: n images, c channels, h w feature map, H W image, d width of the embedding.
+Legend: n images, c channels of an image, f of a feature map, h w feature map, H W image, d width of
+the embedding.
 """
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -28,16 +29,16 @@ class Classifier(Protocol):
             """From the embedding of mixed images to logits."""
             ...
 
-    def features(self, images: Float[Tensor, "n 3 H W"]) -> Float[Tensor, "n c h w"]:
+    def features(self, images: Float[Tensor, "n c H W"]) -> Float[Tensor, "n f h w"]:
         """Run the early stages only, up to the map that the mix block reads."""
         ...
 
-    def embed(self, images: Float[Tensor, "n 3 H W"]) -> Float[Tensor, "n d"]:
+    def embed(self, images: Float[Tensor, "n c H W"]) -> Float[Tensor, "n d"]:
         """Run the network up to what the heads read."""
         ...
 
     def features_and_embed(
-        self, images: Float[Tensor, "n 3 H W"]
-    ) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "n d"]]:
+        self, images: Float[Tensor, "n c H W"]
+    ) -> tuple[Float[Tensor, "n f h w"], Float[Tensor, "n d"]]:
         """Do both in one pass."""
         ...

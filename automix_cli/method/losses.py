@@ -1,9 +1,9 @@
 """What the classifier and the mix block are trained with.
 
-All losses are computed in float32 and are means over the batch, so their size does not depend on it.
+All losses are computed in float32 and are means over the batch.
 
-Legend: n images, k classes, H W image. `lam` is the share of the first image, in [0, 1]; so is `mask`,
-for each pixel.
+Legend: n images, k classes, H W image. `lam` is the share of the first image, in [0, 1]; so is
+`mask`, for each pixel.
 """
 
 import torch.nn.functional as F
@@ -45,8 +45,8 @@ def mixed_cross_entropy(
         label_smoothing: Share of each label spread evenly over all classes, in [0, 1).
 
     Source:
-        The mixup cross-entropy (MCE) of the paper; OpenMixup `ClsMixupHead.loss`. Differs: `lam` may
-        be another for each pair.
+        The mixup cross-entropy (MCE) of the paper; OpenMixup `ClsMixupHead.loss`. Differs: each
+        pair may have its own `lam`.
     """
     first, second = (
         F.cross_entropy(logits.float(), each, reduction="none", label_smoothing=label_smoothing)
@@ -74,9 +74,9 @@ def mask_area_loss(
     * `l2+variance`: max((area - lam)^2 - margin^2, 0) - 2 variance
     * `sparsity`: max(mean(mask (1 - mask)) - margin, 0), which `lam` does not enter
 
-    With `per_sample` each image is a group, and the loss is the mean over images: every mask has to
-    keep its own area, and its variance is the one inside it. With `batch_mean` the whole batch is one
-    group, and `lam` its mean: masks may deviate as long as they make up for each other, and
+    With `per_sample` each mask is a group, and the loss is the mean over masks: every mask has to
+    keep its own area, and its variance is the one inside it. With `batch_mean` the whole batch is
+    one group, and `lam` its mean: masks may deviate as long as they make up for each other, and
     differences between masks count as variance too.
 
     Args:
@@ -87,17 +87,17 @@ def mask_area_loss(
         reduction: What a group is.
 
     Returns:
-        Scalar, a share (of the image, or squared); >= 0 for `l1` and `sparsity`, >= -0.5 otherwise.
+        Scalar; >= 0 for `l1` and `sparsity`, >= -0.5 with a variance term.
 
     Source:
         The paper's loss on the mask is `l1` with `per_sample`; OpenMixup `PixelMixBlock.mask_loss`
-        is all four with `batch_mean`. Differs: `lam` may be another for each mask, and the area is
-        that of the first image's mask (the reference measures the second's, which sums to 1 with it:
-        deviation, variance and sparsity are the same).
+        is all four with `batch_mean`. Differs: each mask may have its own `lam`; and the mask is
+        the first image's. The reference measures the second's, 1 - mask, and its formulas give the
+        same numbers.
     """
     groups = mask.float().flatten(start_dim=1)
     if reduction == "batch_mean":
-        groups, lam = groups.view(1, -1), lam.mean().view(1)
+        groups, lam = groups.reshape(1, -1), lam.mean().view(1)
     if mode == "sparsity":
         return ((groups * (1 - groups)).mean(dim=1) - margin).clamp(min=0).mean()
     deviation = (groups.mean(dim=1) - lam).abs()

@@ -27,8 +27,8 @@ def upsample(
         mode: `nearest` gives blocks, `bilinear` smooth transitions.
 
     Raises:
-        ValueError: if the image size is not a multiple of the feature size, so that positions of the
-            feature would stand for different numbers of pixels.
+        ValueError: if the image size is not a multiple of the feature size: some positions of the
+            feature would then stand for more pixels than others.
 
     Source:
         OpenMixup `PixelMixBlock.forward`, `F.interpolate` by a scale factor. Differs: the factor is
@@ -66,13 +66,18 @@ def mask_area(mask: Float[Tensor, "n 1 H W"]) -> Float[Tensor, " n"]:
     return mask.mean(dim=(1, 2, 3))
 
 
+def area_ratio(mask: Float[Tensor, "n 1 H W"], lam: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+    """Mean area of the masks over mean `lam`, to watch: near 1, the labels tell the truth."""
+    return mask_area(mask).mean() / lam.mean().clamp(min=torch.finfo(lam.dtype).eps)
+
+
 def rescale_to_lam(
     mask: Float[Tensor, "n 1 H W"], lam: Float[Tensor, " n"]
 ) -> Float[Tensor, "n 1 H W"]:
     """Make the area of each mask exactly `lam`, without leaving [0, 1].
 
-    Too large a share of the first image is scaled down, too small a one is mended by scaling down
-    the share of the second image. Both keep the shape of what they scale.
+    If the first image has too large a share, its share is scaled down; if too small a one, the
+    second image's is.
 
     Source:
         OpenMixup `AutoMixup.pixel_mixup`, option `mask_adjust`. Differs: the reference compares
@@ -90,8 +95,8 @@ def fall_back_to_mixup(
 ) -> Float[Tensor, "n 1 H W"]:
     """Replace masks of nearly unmixed pairs by the constant `lam`, which is plain mixup.
 
-    The area loss forgives deviations of 0.1: a share smaller than that may be missing from a learned
-    mask, or be twice what the label says.
+    The area loss forgives small deviations (0.1 by default). An image whose share is as small may
+    be missing from a learned mask, or take twice the place that the label says.
 
     Args:
         mask: Share of the first image at each pixel.

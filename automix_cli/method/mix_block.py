@@ -35,19 +35,19 @@ class Projection(NamedTuple):
 class MixBlock(nn.Module):
     """Learns where in a picture each of two images should be seen.
 
-    Args of the constructor:
+    Args:
         channels: c, the channels of the feature map.
         options: See `MixBlockOptions`.
 
     Source:
-        The paper's Mix Block (cross-attention with lambda embedding); OpenMixup `PixelMixBlock` with
-        `embedded_gaussian` attention. Differs: no repair of NaN or infinity (they should be seen),
-        no check that waits for the device, projections shared by both pairings, one `lam` per pair.
-        The value is that of the second image, as in the reference; the paper writes the first, with
-        the roles of the masks exchanged.
+        The paper's Mix Block (cross-attention with lambda embedding); OpenMixup `PixelMixBlock`.
+        Differs: NaN and infinity are not repaired, and no check for them waits for the device; the
+        projections are shared by both pairings; each pair may have its own `lam`. The value is
+        that of the second image, as in the reference; the paper writes the first, with the roles of
+        the masks exchanged.
     """
 
-    def __init__(self, channels: int, options: MixBlockOptions = MixBlockOptions()) -> None:
+    def __init__(self, channels: int, options: MixBlockOptions) -> None:
         super().__init__()
         self.options = options
         self.channels = channels
@@ -77,7 +77,7 @@ class MixBlock(nn.Module):
         """Apply query and value convolution to each image by itself.
 
         Raises:
-            ValueError: if the features have another number of channels than the constructor was told.
+            ValueError: if the number of channels is not the one that the constructor was told.
         """
         if features.shape[1] != self.channels:
             raise ValueError(
@@ -123,7 +123,7 @@ class MixBlock(nn.Module):
     def _with_lam(
         self, projected: Float[Tensor, "n d h w"], conv: nn.Conv2d, share: Float[Tensor, " n"]
     ) -> Float[Tensor, "n d h w"]:
-        """Add what the constant channel `share` contributes: conv([z, s]) = conv(z) + w_last * s."""
+        """Add what a last, constant channel contributes: conv([z, s]) = conv(z) + w_last * s."""
         if not self.embeds_lam:
             return projected
         return projected + share.view(-1, 1, 1, 1) * conv.weight[:, -1]

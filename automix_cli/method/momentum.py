@@ -1,13 +1,15 @@
-"""How the momentum classifier follows the classifier: parameters by moving average, buffers by choice.
+"""How the momentum classifier follows the classifier.
 
-Batch norm has buffers (running mean, variance) that no gradient moves. In the reference those of the
-momentum classifier follow its own two forwards per step: clean images and mixed ones. The other
-choices are a moving average, as for parameters, and an estimate from scratch before an evaluation.
+Its parameters are a moving average. Batch norm also has buffers (running mean and variance) that no
+gradient moves: in the reference, those of the momentum classifier follow its own two forwards per
+step, of clean and of mixed images. The other choices are a moving average, as for parameters, and
+an estimate from scratch before an evaluation.
 
 Legend: n images, c channels, H W image.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float
@@ -17,7 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 @torch.no_grad()
 def start_as_frozen_copy(momentum_classifier: nn.Module, classifier: nn.Module) -> None:
-    """Give the momentum classifier the classifier's parameters and buffers, and take its gradients.
+    """Copy the classifier's parameters and buffers, and keep gradients from moving them.
 
     Raises:
         ValueError: if the two are not networks of the same shape.
@@ -71,14 +73,17 @@ def move_towards(
             follower.copy_(leader)
     if floating:
         followers, leaders = map(list, zip(*floating, strict=True))
-        torch._foreach_lerp_(followers, leaders, weight=1 - coefficient)
+        torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
+            followers, leaders, weight=1 - coefficient
+        )
 
 
 def stop_tracking(network: nn.Module) -> None:
     """Keep the network's own forwards in training mode from moving its batch-norm buffers.
 
     Batch norm goes on to normalise with the batch's statistics in training mode, and with its
-    buffers in evaluation mode: `track_running_stats` only says whether a forward updates them.
+    buffers in evaluation mode: `track_running_stats` only says whether a forward updates them. It
+    is no part of the state, so what is saved from here works elsewhere as usual.
     """
     for module in network.modules():
         if isinstance(module, _BatchNorm):
@@ -86,38 +91,53 @@ def stop_tracking(network: nn.Module) -> None:
 
 
 @torch.no_grad()
-def estimate_batch_norm(network: nn.Module, batches: Iterable[Float[Tensor, "n c H W"]]) -> None:
-    """Replace batch-norm buffers by the mean of the statistics of these batches ("precise" batch norm).
+def estimate_batch_norm(network: nn.Module, batches: Iterable[Float[Tensor, "_ c H W"]]) -> None:
+    """Replace batch-norm buffers by the mean statistics of these batches ("precise" batch norm).
 
-    A moving average remembers weights that are long gone. Here all batches see the weights as they
-    are: batch norm normalises with each batch's statistics, everything else is in evaluation mode.
-    Means and variances are averaged with the number of images as weight.
+    A moving average remembers weights that are long gone; here all batches see the present ones.
+    Batch norm normalises with each batch's statistics, as in training, and everything else is in
+    evaluation mode. The statistics are averaged with the number of images as weight.
 
     Args:
         network: Its batch-norm buffers are replaced; its modes are restored afterwards.
-        batches: Images as in training, on the network's device.
+        batches: Images as the network will see them, on its device.
 
     Raises:
         ValueError: if there are no batches.
+
+    Source:
+        PreciseBN of Wu and Johnson, Rethinking "Batch" in BatchNorm (2021); OpenMixup
+        `PreciseBNHook`, which no AutoMix configuration uses. Differs: variances are averaged as
+        batch norm does it, without the spread of the batch means.
     """
-    was_training = {module: module.training for module in network.modules()}
-    norms = [each for each in was_training if isinstance(each, _BatchNorm)]
-    usual_momentum = [norm.momentum for norm in norms]
+    num_images = 0
+    with _only_batch_norm_learning(network) as norms:
+        for images in batches:
+            if num_images == 0:
+                for norm in norms:
+                    norm.reset_running_stats()
+            num_images += len(images)
+            for norm in norms:
+                norm.momentum = len(images) / num_images  # 1, 1/2, 1/3, ... give the plain mean
+            network(images)
+    if num_images == 0:
+        raise ValueError("`batches` must hold at least one batch, got none")
+
+
+@contextmanager
+def _only_batch_norm_learning(network: nn.Module) -> Iterator[list[_BatchNorm]]:
+    """Put batch norm, and nothing else, in training mode; put everything back afterwards."""
+    modes = {module: module.training for module in network.modules()}
+    norms = [module for module in modes if isinstance(module, _BatchNorm)]
+    settings = [(norm.momentum, norm.track_running_stats) for norm in norms]
     network.eval()
     for norm in norms:
-        norm.reset_running_stats()
         norm.train()
-    seen = 0
+        norm.track_running_stats = True
     try:
-        for images in batches:
-            seen += len(images)
-            for norm in norms:
-                norm.momentum = len(images) / seen  # 1, 1/2, 1/3, ...: a plain mean
-            network(images)
+        yield norms
     finally:
-        for norm, momentum in zip(norms, usual_momentum, strict=True):
-            norm.momentum = momentum
-        for module, mode in was_training.items():
+        for norm, (momentum, track) in zip(norms, settings, strict=True):
+            norm.momentum, norm.track_running_stats = momentum, track
+        for module, mode in modes.items():
             module.training = mode
-    if not seen:
-        raise ValueError("`batches` must hold at least one batch, got none")

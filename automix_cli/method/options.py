@@ -1,7 +1,7 @@
 """The switches of the method: what each one means, and what the reference does.
 
-"The reference" is OpenMixup v0.2.10, the authors' implementation of AutoMix (Liu et al., ECCV 2022).
-Where it departs from the paper, both behaviours have a name here.
+"The paper" is Liu et al., AutoMix, ECCV 2022; "the reference" is OpenMixup v0.2.10, the authors'
+implementation. Where the two differ, both behaviours have a name here.
 """
 
 from dataclasses import dataclass, fields
@@ -38,7 +38,7 @@ class MixBlockOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class AutoMixOptions:
-    """How images are paired, what the masks are measured by, and how the momentum classifier lives."""
+    """How images are paired, what masks are measured by, how the momentum classifier follows."""
 
     alpha: float = 2.0
     """Concentration of Beta(alpha, alpha), from which `lam` is drawn; > 0."""
@@ -47,7 +47,7 @@ class AutoMixOptions:
     """How masks grow from feature size to image size; `random` draws one of the others per mask."""
 
     mask_adjust_probability: float = 0.0
-    """Probability of rescaling the classifier's masks of a step to an area of exactly `lam`; [0, 1]."""
+    """Probability of a step whose classifier's masks are rescaled to the area `lam`; [0, 1]."""
 
     skip_mix_block_probability: float = 0.0
     """Probability of a step without the mix block's classification loss; [0, 1)."""
@@ -59,7 +59,8 @@ class AutoMixOptions:
     """Whether all processes draw the same ratios (the reference, by its seeding) or their own."""
 
     lam_margin: float = 0.08
-    """The classifier gets plain mixup where `lam` or 1 - `lam` is at most this; [0, 0.5), 0 = never."""
+    """The classifier gets plain mixup where `lam` or 1 - `lam` is at most this (the reference;
+    not in the paper). In [0, 0.5); 0 means never."""
 
     mask_area_loss: MaskAreaLoss = "l1"
     """What the area of the mask is held to; see `losses.mask_area_loss`."""

@@ -6,7 +6,7 @@ follows (`masks`, `mix_block`, `automix`) is a deterministic function of these d
 Legend: n images. `lam` is the share of the first image, in [0, 1].
 """
 
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,12 +20,12 @@ MAX_REDRAWS = 10
 
 
 class Pairing(NamedTuple):
-    """Image i is mixed with image `perm[i]`; the first has the share `lam[i]`, the second the rest."""
+    """Image i has the share `lam[i]` of mixture i; the rest belongs to image `perm[i]`."""
 
     lam: Float[Tensor, " n"]
     perm: Int64[Tensor, " n"]
 
-    def to(self, device: torch.device | str) -> Self:
+    def to(self, device: torch.device | str) -> "Pairing":
         """Copy the pairing to a device, without waiting for it."""
         lam = self.lam.to(device, non_blocking=True)
         return self._replace(lam=lam, perm=self.perm.to(device, non_blocking=True))
@@ -44,7 +44,7 @@ class Draws(NamedTuple):
     adjust_mask: bool = False
     skip_mix_block: bool = False
 
-    def to(self, device: torch.device | str) -> Self:
+    def to(self, device: torch.device | str) -> "Draws":
         """Copy both pairings to a device, without waiting for it; the coin flips stay in Python."""
         return self._replace(
             for_classifier=self.for_classifier.to(device),
@@ -63,8 +63,8 @@ def sample_draws(
     Args:
         rng: This process's generator for this step.
         n: Number of images, >= 1.
-        options: How to draw: `alpha`, `upsampling`, `avoid_self_pairs`, `share_lam_across_ranks` and
-            the two probabilities.
+        options: How to draw: `alpha`, `upsampling`, `avoid_self_pairs`, the two probabilities, and
+            `share_lam_across_ranks`.
         shared_rng: A generator in the same state on all processes; gives the ratios when they are
             shared, and is not touched otherwise.
 
@@ -81,9 +81,9 @@ def sample_draws(
     """
     if n < 1:
         raise ValueError(f"`n` must be at least 1, got `{n}`")
-    if options.share_lam_across_ranks and shared_rng is None:
+    lam_rng = shared_rng if options.share_lam_across_ranks else rng
+    if lam_rng is None:
         raise ValueError("`share_lam_across_ranks` needs a `shared_rng`, got `None`")
-    lam_rng = shared_rng if options.share_lam_across_ranks and shared_rng is not None else rng
     return Draws(
         for_classifier=_sample_pairing(rng, lam_rng, n, options),
         for_mix_block=_sample_pairing(rng, lam_rng, n, options),

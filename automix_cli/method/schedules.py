@@ -78,8 +78,8 @@ def momentum_coefficient(
 ) -> float:
     """How much of the momentum classifier stays at a step; in [0, 1].
 
-    `base` for the first part of the run, then end - (end - base) (1 + cos(pi step / total)) / 2. The
-    cosine counts from the first step of the run, so there is a tiny jump where it takes over.
+    `base` for the first part of the run, then end - (end - base) (1 + cos(pi step / total)) / 2.
+    The cosine counts from the first step of the run, so there is a tiny jump where it takes over.
 
     Args:
         step: 0 <= step <= total.

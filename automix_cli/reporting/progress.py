@@ -92,6 +92,7 @@ class TrainProgress:
         return f"epoch {current}/{epochs}"
 
     def __enter__(self) -> TrainProgress:
+        """Show the bar, where there is one."""
         if self._bar is not None:
             self._bar.start()
         return self
@@ -102,6 +103,7 @@ class TrainProgress:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Leave the terminal as it was."""
         if self._bar is not None:
             self._bar.stop()
 

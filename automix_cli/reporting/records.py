@@ -78,7 +78,7 @@ def newest_or_raise(root: Path, marker: str, wanted: str) -> Path:
     if folder is None:
         raise CheckpointError(
             f"wanted {wanted}, found none under `{root}/`",
-            hint="name a run folder or a file, or train first: `automix train --preset digits-tiny`",
+            hint="name a run folder, or train first: `automix train --preset digits-tiny`",
         )
     return folder
 
@@ -138,7 +138,8 @@ def git_state() -> dict[str, Any] | None:
 class Metrics:
     """`metrics.jsonl`: appended line by line, cut back to the checkpoint on resume.
 
-    A resumed run writes the steps after its checkpoint again; without the cut they would stand twice.
+    A resumed run writes the steps after its checkpoint again; without the cut they would stand
+    twice.
 
     Args:
         path: The file; made when missing.

@@ -67,7 +67,12 @@ def test_a_test_set_without_images_is_refused() -> None:
 # Newcombe (1998), Statistics in Medicine 17, table I, method 3 (score, no continuity correction)
 @pytest.mark.parametrize(
     ("successes", "trials", "low", "high"),
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
 )
 def test_wilson_interval_equals_the_published_examples(
     successes: int, trials: int, low: float, high: float

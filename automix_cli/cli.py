@@ -1,0 +1,204 @@
+"""The command line: flags become overrides, then one call per command. No logic.
+
+Commands are imported inside their functions, so that `--help` and completion never wait for torch.
+Options that several commands share are in `cli_options`.
+
+Touch points, to add a command: a module in `commands/` with `run(overrides, request)`, its request
+in `commands/requests.py`, and a function here.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from automix_cli import __version__
+from automix_cli.cli_boundary import EXIT_CODES, ErrorBoundary, TrainCommand, close_output
+from automix_cli.cli_options import (
+    BatchSize,
+    Config,
+    DataDir,
+    Device,
+    DryRun,
+    Epochs,
+    Json,
+    MixedPrecision,
+    OutputDir,
+    Preset,
+    PrintConfig,
+    Seed,
+    Set,
+    terminal_width,
+    with_hyphens,
+)
+from automix_cli.cli_presets import presets_app
+
+app = typer.Typer(
+    name="automix",
+    cls=ErrorBoundary,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    epilog=EXIT_CODES,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": with_hyphens,
+    },
+)
+app.add_typer(presets_app, name="presets")
+
+
+def _say_version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"automix {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_say_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Train stronger image classifiers with learned mixup (AutoMix), and measure them."""
+
+
+@app.command(cls=TrainCommand)
+def train(  # noqa: PLR0913 - Typer reads the flags from the signature
+    *,
+    preset: Preset = None,
+    config: Config = None,
+    sets: Set = None,
+    seed: Seed = None,
+    output_dir: OutputDir = None,
+    data_dir: DataDir = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    device: Device = None,
+    mixed_precision: MixedPrecision = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            help="Go on with a run: given alone, the newest; `auto`, the one in --output-dir or the"
+            " newest, or a new one if there is none; else this run folder.",
+            metavar="[auto|PATH]",
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+    print_config: PrintConfig = False,
+    as_json: Json = False,
+) -> None:
+    """Train a classifier with AutoMix and leave a run folder behind.
+
+    Settings come from flags and --set, else from AUTOMIX_* variables, else from --config, else
+    from --preset, else from the defaults.
+
+    Examples:
+    $ automix train --preset digits-tiny
+    $ automix train -p cifar100-r18 --data-dir ~/data --epochs 400
+    $ automix train --config mine.toml --set optimizer.lr=0.05 --print-config
+    $ automix train --resume
+    """
+    from automix_cli.commands import train as command
+    from automix_cli.commands.requests import TrainRequest
+    from automix_cli.layering import Flag, Overrides
+
+    flags = (
+        Flag("--seed", "run.seed", seed),
+        Flag("--output-dir", "run.output_dir", output_dir),
+        Flag("--data-dir", "data.dir", data_dir),
+        Flag("--epochs", "train.epochs", epochs),
+        Flag("--batch-size", "train.batch_size", batch_size),
+        Flag("--device", "run.device", device),
+        Flag("--mixed-precision", "train.mixed_precision", mixed_precision),
+    )
+    overrides = Overrides(
+        preset=preset if preset or config else _default_preset(resume),
+        configs=tuple(config or ()),
+        flags=tuple(flag for flag in flags if flag.value is not None),
+        sets=tuple(sets or ()),
+    )
+    command.run(overrides, TrainRequest(resume, dry_run, print_config, as_json))
+
+
+@app.command("eval")
+def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
+    *,
+    run: Annotated[
+        Path | None,
+        typer.Argument(help="Run folder (default: the newest finished run).", metavar="RUN"),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Evaluate this file instead of a run.", metavar="FILE")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Network to evaluate.", metavar="momentum|classifier")
+    ] = None,
+    sets: Set = None,
+    data_dir: DataDir = None,
+    batch_size: BatchSize = None,
+    device: Device = None,
+    print_config: PrintConfig = False,
+    as_json: Json = False,
+) -> None:
+    """Evaluate a trained classifier on its test set: accuracy with interval, and likelihood.
+
+    Examples:
+    $ automix eval
+    $ automix eval runs/mine --weights classifier --json
+    $ automix eval --checkpoint best.pt --data-dir ~/data
+    """
+    from automix_cli.commands import evaluate as command
+    from automix_cli.commands.requests import EvaluateRequest
+    from automix_cli.layering import Flag, Overrides
+
+    flags = (
+        Flag("--weights", "evaluation.weights", weights),
+        Flag("--data-dir", "data.dir", data_dir),
+        Flag("--batch-size", "evaluation.batch_size", batch_size),
+        Flag("--device", "run.device", device),
+    )
+    overrides = Overrides(
+        flags=tuple(flag for flag in flags if flag.value is not None), sets=tuple(sets or ())
+    )
+    command.run(overrides, EvaluateRequest(run, checkpoint, print_config, as_json))
+
+
+@app.command("settings")
+def list_settings(
+    selection: Annotated[
+        str | None, typer.Argument(help="A section or a key.", metavar="SECTION|KEY")
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """List every setting with its range, default and meaning.
+
+    Examples:
+    $ automix settings
+    $ automix settings mix
+    $ automix settings optimizer.min_lr --json
+    """
+    from automix_cli.commands import settings as command
+
+    typer.echo(command.run(selection, as_json=as_json, width=terminal_width()))
+
+
+def main() -> None:
+    """Entry point of `automix` and of `python -m automix_cli`."""
+    try:
+        app()
+    finally:
+        close_output()
+
+
+def _default_preset(resume: str | None) -> str | None:
+    """What a new run starts from when neither a preset nor a file is named; said on rank 0."""
+    from automix_cli import presets
+
+    if resume is None and os.environ.get("RANK", "0") == "0":
+        typer.echo(f"no --preset or --config: using preset {presets.DEFAULT}", err=True)
+    return presets.DEFAULT if resume in (None, "auto") else None

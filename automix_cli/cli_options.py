@@ -1,0 +1,88 @@
+"""Options that several commands share, each written once.
+
+There is a flag for what people type weekly; every other setting is `--set KEY=VALUE`. Values are
+checked with all other settings, not here, so that all problems are reported together.
+"""
+# pyright: strict
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def complete_preset(typed: str) -> list[str]:
+    """Names of presets that begin with what was typed."""
+    from automix_cli import presets
+
+    return [name for name in presets.names() if name.startswith(typed)]
+
+
+def with_hyphens(name: str) -> str:
+    """Accept `--mixed_precision`, which people used to Hugging Face write."""
+    return name.replace("_", "-")
+
+
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        "-p",
+        help="Start from a preset.",
+        autocompletion=complete_preset,
+        metavar="NAME",
+    ),
+]
+Config = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="Read a TOML file of settings; repeatable, later files win.",
+        metavar="FILE",
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Set anything that `automix settings` lists, such as optimizer.lr=0.05; repeatable.",
+        metavar="KEY=VALUE",
+    ),
+]
+Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
+OutputDir = Annotated[
+    Path | None,
+    typer.Option("--output-dir", "-o", help="Run folder; must be new or empty.", metavar="FOLDER"),
+]
+DataDir = Annotated[
+    Path | None, typer.Option(help="Folder of the data sets (default: data).", metavar="FOLDER")
+]
+Device = Annotated[str | None, typer.Option(help="Where to compute.", metavar="auto|cpu|cuda|mps")]
+MixedPrecision = Annotated[
+    str | None, typer.Option(help="Number format of the forward passes.", metavar="no|bf16|fp16")
+]
+Epochs = Annotated[int | None, typer.Option(help="Passes over the training images.")]
+BatchSize = Annotated[
+    int | None, typer.Option("--batch-size", "-b", help="Images at a time, over all processes.")
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Build everything, take two steps, say what a run would cost, write nothing.",
+    ),
+]
+PrintConfig = Annotated[
+    bool, typer.Option("--print-config", help="Show every setting and who set it, then stop.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Write the result to stdout as JSON.")]
+PresetName = Annotated[
+    str, typer.Argument(help="A preset.", metavar="NAME", autocompletion=complete_preset)
+]
+
+
+def terminal_width() -> int:
+    """Characters that a line of text may have."""
+    return max(40, min(100, shutil.get_terminal_size().columns))

@@ -1,0 +1,105 @@
+"""Run the program as a person does: a command line in, output, files and an exit code out."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from automix_cli.cli import app
+
+Automix = Callable[..., Result]
+
+QUICK = (
+    "--set=train.max_steps=4",
+    "--set=train.batch_size=16",
+    "--set=train.log_every=2",
+    "--device=cpu",
+)
+"""Four steps of `digits-tiny`: seconds, and every part of a run happens."""
+
+
+@pytest.fixture
+def automix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Automix:
+    """Run a command in this process, in an empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.startswith("AUTOMIX_"):
+            monkeypatch.delenv(name)
+
+    def invoke(*arguments: str | Path) -> Result:
+        return CliRunner().invoke(app, [str(each) for each in arguments], catch_exceptions=False)
+
+    return invoke
+
+
+def start(
+    arguments: Sequence[str | Path], *, folder: Path, processes: int = 1
+) -> subprocess.Popen[str]:
+    """Start the program in processes of its own, as a person or torchrun does."""
+    launcher = [sys.executable, "-m", "automix_cli"]
+    if processes > 1:
+        launcher = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--nproc_per_node",
+            str(processes),
+        ]
+        launcher += ["--master_port", str(free_port()), "-m", "automix_cli"]
+    return subprocess.Popen(
+        [*launcher, *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def finish(process: subprocess.Popen[str], *, code: int = 0) -> tuple[str, str]:
+    """Wait for a program and check its exit code."""
+    output, errors = process.communicate(timeout=240)
+    assert process.returncode == code, f"exit {process.returncode}\n{output}\n{errors}"
+    return output, errors
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait until something happens in a running program."""
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, f"it ended: {process.communicate()}"
+        assert time.monotonic() < deadline, "it did not happen in two minutes"
+        time.sleep(0.02)
+
+
+def kill(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> None:
+    """Send a signal."""
+    process.send_signal(number)
+
+
+def records_of(folder: Path) -> list[dict[str, Any]]:
+    """The metrics of a run without its times."""
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [without_times(json.loads(line)) for line in lines]
+
+
+def without_times(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What must repeat: everything but seconds, speed and memory."""
+    kinds = ("second", "memory")
+    return {name: each for name, each in record.items() if not any(kind in name for kind in kinds)}

@@ -1,0 +1,103 @@
+"""Several processes mean the same as one, and every launcher works."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.commands.conftest import QUICK, free_port, start, wait_for
+from tests.commands.test_resume import LONGER, has_reached
+
+PROBE = Path(__file__).with_name("two_process_probe.py")
+
+
+@pytest.fixture(scope="module")
+def probed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]:
+    """What each of two processes saw and holds after three steps."""
+    folder = tmp_path_factory.mktemp("probe")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    command += ["--master_port", str(free_port()), str(PROBE), str(folder)]
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240)
+    assert done.returncode == 0, done.stderr
+    return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+def test_two_processes_really_run(probed: list[dict[str, object]]) -> None:
+    assert [each["num_processes"] for each in probed] == [2, 2]
+
+
+def test_all_parameters_and_buffers_are_equal_on_both_ranks(
+    probed: list[dict[str, dict[str, torch.Tensor]]],
+) -> None:
+    first, second = (each["state"] for each in probed)
+    assert len(first) > 50
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+
+
+def test_the_ranks_draw_different_pairings(probed: list[dict[str, torch.Tensor]]) -> None:
+    assert not torch.equal(probed[0]["lam"], probed[1]["lam"])
+
+
+def test_one_process_and_two_see_the_same_pixels(
+    probed: list[dict[str, list[torch.Tensor]]],
+) -> None:
+    from automix_cli.commands.train import prepare_run
+    from tests.commands.two_process_probe import settings_of_probe
+
+    batches = prepare_run(settings_of_probe()).training.batches
+    for step in range(3):
+        (whole,) = batches.at(step)
+        parts = torch.cat([each["images"][step] for each in probed])
+        ordered = sorted(range(len(parts)), key=lambda row: parts[row].flatten().tolist())
+        expected = sorted(
+            range(len(whole.images)), key=lambda row: whole.images[row].flatten().tolist()
+        )
+        assert torch.equal(parts[ordered], whole.images[expected])
+
+
+@pytest.mark.parametrize("launcher", ["python -m", "torchrun", "accelerate launch"])
+def test_every_launcher_trains(tmp_path: Path, launcher: str) -> None:
+    accelerate = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1"]
+    accelerate += ["--num_machines", "1", "--mixed_precision", "bf16", "--dynamo_backend", "no"]
+    torchrun = ["-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    torchrun += ["--master_port", str(free_port())]
+    before = {"python -m": [], "torchrun": torchrun, "accelerate launch": accelerate}[launcher]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, *before, "-m", "automix_cli", "train", *QUICK, "-o", "run", "--json"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)},
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["num_processes"] == (2 if launcher == "torchrun" else 1)
+    if launcher == "accelerate launch":
+        assert "precision bf16" in done.stderr
+
+
+def test_sigterm_to_one_rank_stops_both_with_a_checkpoint(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = start(["train", *LONGER, "--epochs=50", "-o", "run"], folder=tmp_path, processes=2)
+    wait_for(lambda: has_reached(run, 5), process)
+    os.kill(worker_of(process.pid), signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert errors.count("the checkpoint is saved") >= 1
+    assert torch.load(run / "ckpt.pt", weights_only=True)["state"]["step"] >= 5
+
+
+def worker_of(parent: int) -> int:
+    """The last process that torchrun started: not the one that writes."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return int(children[-1])

@@ -1,0 +1,165 @@
+"""A run that is killed, stopped or moved ends with the bytes of one that never was."""
+
+import json
+import random
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import (
+    QUICK,
+    Automix,
+    finish,
+    kill,
+    records_of,
+    start,
+    wait_for,
+    without_times,
+)
+
+LONGER = (
+    "--set=train.epochs=2",
+    "--set=train.batch_size=96",  # 15 steps an epoch, the last one of 93 images
+    "--set=train.save_every=4",
+    "--set=train.log_every=3",
+    "--device=cpu",
+)
+
+
+def train(folder: Path, *more: str, processes: int = 1) -> None:
+    finish(start(["train", *LONGER, *more, "-o", "run"], folder=folder, processes=processes))
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """The same classifier to the byte, the same lines, the same summary but for times."""
+    bytes_of = [(each / "classifier.safetensors").read_bytes() for each in (one, other)]
+    assert bytes_of[0] == bytes_of[1]
+    assert records_of(one) == records_of(other)
+    first, second = (json.loads((each / "summary.json").read_text()) for each in (one, other))
+    assert without_times(first) == without_times(second)
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["one process", "two processes"])
+def uninterrupted(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, int]:
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    train(folder, processes=request.param)
+    return folder / "run", request.param
+
+
+def test_killed_at_a_random_step_and_resumed_is_as_if_never_killed(
+    uninterrupted: tuple[Path, int], tmp_path: Path
+) -> None:
+    expected, processes = uninterrupted
+    killed_at = random.Random(f"kill {processes}").randrange(4, 27)
+    run = tmp_path / "run"
+    process = start(["train", *LONGER, "-o", "run"], folder=tmp_path, processes=processes)
+    wait_for(lambda: has_reached(run, killed_at), process)
+    kill(process)
+    process.wait()
+    assert not (run / "summary.json").exists()
+    if processes > 1:
+        wait_until_quiet(run)
+    finish(start(["train", "--resume", "run"], folder=tmp_path, processes=processes))
+    assert_same_run(expected, run)
+
+
+def has_reached(run: Path, step: int) -> bool:
+    """Whether a checkpoint is there and the metrics have come to a step."""
+    path = run / "metrics.jsonl"
+    if not (run / "ckpt.pt").exists() or not path.exists():
+        return False
+    lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
+    return any(json.loads(line)["step"] >= step - 3 for line in lines)
+
+
+def wait_until_quiet(run: Path) -> None:
+    """torchrun was killed; its workers notice a moment later and must have stopped writing."""
+    import time
+
+    before = -1.0
+    while before != (now := max(each.stat().st_mtime for each in run.iterdir())):
+        before = now
+        time.sleep(2.0)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "Ctrl-C"]
+)
+def test_a_signal_saves_and_exits_with_its_code_and_resuming_is_exact(
+    uninterrupted: tuple[Path, int], tmp_path: Path, number: int, code: int
+) -> None:
+    expected, processes = uninterrupted
+    if processes > 1:
+        pytest.skip("torchrun has exit codes of its own; see test_processes")
+    run = tmp_path / "run"
+    process = start(["train", *LONGER, "-o", "run"], folder=tmp_path)
+    wait_for(lambda: has_reached(run, 5), process)
+    kill(process, number)
+    _, errors = finish(process, code=code)
+    assert "the checkpoint is saved" in errors
+    assert "hint: `automix train --resume`" in errors
+    finish(start(["train", "--resume", "run"], folder=tmp_path))
+    assert_same_run(expected, run)
+
+
+def test_resuming_without_a_name_takes_the_newest_run(automix: Automix) -> None:
+    assert automix("train", *QUICK).exit_code == 0
+    result = automix("train", "--resume", "--set", "train.max_steps=6")
+    assert result.exit_code == 0, result.output
+    assert "resuming after step 4 of 6" in result.stderr
+
+
+def test_stopping_by_max_steps_and_going_on_is_exact(automix: Automix, tmp_path: Path) -> None:
+    assert automix("train", *QUICK, "-o", "whole").exit_code == 0
+    assert automix("train", *QUICK, "--set", "train.max_steps=2", "-o", "half").exit_code == 0
+    assert automix("train", "--resume", "half", "--set", "train.max_steps=4").exit_code == 0
+    whole, half = (tmp_path / name / "classifier.safetensors" for name in ("whole", "half"))
+    assert whole.read_bytes() == half.read_bytes()
+
+
+def test_auto_starts_when_there_is_nothing_to_resume_and_resumes_when_there_is(
+    automix: Automix, tmp_path: Path
+) -> None:
+    first = automix("train", *QUICK, "-o", "run", "--resume", "auto")
+    assert first.exit_code == 0, first.output
+    second = automix("train", *QUICK, "-o", "run", "--resume", "auto")
+    assert second.exit_code == 0, second.output
+    assert "resuming after step 4 of 4" in second.stderr
+
+
+def test_resuming_with_other_settings_lists_what_differs(automix: Automix) -> None:
+    automix("train", *QUICK, "-o", "run")
+    result = automix("train", "--resume", "run", "--set", "mix.alpha=1.0", "--seed", "7")
+    assert result.exit_code == 4
+    assert "`mix.alpha` was `2.0`, is now `1.0`" in result.stderr
+    assert "`run.seed` was `0`, is now `7`" in result.stderr
+
+
+def test_resuming_with_a_preset_is_a_usage_error(automix: Automix) -> None:
+    automix("train", *QUICK, "-o", "run")
+    result = automix("train", "--resume", "run", "--preset", "digits-tiny")
+    assert result.exit_code == 2
+    assert "leave out `--preset`" in result.stderr
+
+
+@pytest.mark.parametrize("resume", ["nowhere", "newest"])
+def test_resuming_what_is_not_there_is_a_checkpoint_error(automix: Automix, resume: str) -> None:
+    result = automix("train", "--resume", resume)
+    assert result.exit_code == 4
+    assert "found no" in result.stderr
+
+
+def test_resuming_a_truncated_checkpoint_changes_nothing(automix: Automix, tmp_path: Path) -> None:
+    automix("train", *QUICK, "-o", "run")
+    path = tmp_path / "run" / "ckpt.pt"
+    path.write_bytes(path.read_bytes()[:5000])
+    before = shutil.copytree(tmp_path / "run", tmp_path / "before")
+    result = automix("train", "--resume", "run", "--set", "train.max_steps=6")
+    assert result.exit_code == 4
+    assert "truncated or damaged" in result.stderr
+    for each in before.iterdir():
+        assert (tmp_path / "run" / each.name).read_bytes() == each.read_bytes()

@@ -1,0 +1,45 @@
+"""Run by torchrun in `test_processes`: train three steps and write down what this process saw."""
+
+import sys
+from pathlib import Path
+
+import torch
+
+from automix_cli.commands.train import prepare_run
+from automix_cli.engine.loop import Hooks, TrainState, fit, micro_batches
+from automix_cli.layering import Overrides, load
+from automix_cli.settings import Settings
+
+
+def settings_of_probe() -> Settings:
+    """Three steps of 15 images: an odd batch, shared out unevenly."""
+    sets = ("train.max_steps=3", "train.batch_size=15", "run.device=cpu", "train.log_every=1")
+    return load(Overrides(preset="digits-tiny", sets=sets), environment={})[0]
+
+
+def main(folder: Path) -> None:
+    """Train and save the state, the pixels and the ratios of this process."""
+    prepared = prepare_run(settings_of_probe())
+    training = prepared.training
+    seen = [micro_batches(training, 0, step)[0] for step in range(3)]
+    hooks = Hooks(
+        advance=lambda _: None,
+        record=lambda _: None,
+        evaluate=lambda: False,
+        save=lambda _: None,
+        stop_signal=lambda: 0,
+    )
+    fit(training, prepared.plan, TrainState(), hooks)
+    accelerator = training.accelerator
+    content = {
+        "num_processes": accelerator.num_processes,
+        "state": accelerator.unwrap_model(training.model).state_dict(),
+        "images": [batch.images for batch in seen],
+        "lam": torch.cat([batch.draws.for_classifier.lam[:1] for batch in seen]),
+    }
+    torch.save(content, folder / f"rank{accelerator.process_index}.pt")
+    accelerator.end_training()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
