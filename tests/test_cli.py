@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from automix_cli import __version__, errors
 from automix_cli.cli import app
-from automix_cli.cli_boundary import EXIT_CODES, ErrorBoundary
-from automix_cli.cli_options import complete_preset
+from automix_cli.cli.boundary import EXIT_CODES, ErrorBoundary
+from automix_cli.cli.options import complete_preset
 
 COMMANDS = [["train"], ["eval"], ["settings"], ["presets"]]
 PRESET_COMMANDS = [["presets", name] for name in ("list", "show", "copy", "diff")]
@@ -193,7 +193,7 @@ def test_a_settings_error_of_a_command_reaches_the_shell(automix) -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "import automix_cli.layering, automix_cli.presets, automix_cli.errors",
+        "import automix_cli.settings.layering, automix_cli.presets, automix_cli.errors",
         "from automix_cli.cli import app; app(['--help'], standalone_mode=False)",
         "from automix_cli.cli import app; app(['settings'], standalone_mode=False)",
         "from automix_cli.cli import app; app(['presets', 'list'], standalone_mode=False)",

@@ -6,9 +6,9 @@ import pytest
 
 from automix_cli import presets
 from automix_cli.errors import SettingsError
-from automix_cli.layering import Flag, Layer, Overrides, load
 from automix_cli.settings import Settings
-from automix_cli.settings_keys import all_keys
+from automix_cli.settings.keys import all_keys
+from automix_cli.settings.layering import Flag, Layer, Overrides, load
 
 NOTHING: dict[str, str] = {}
 

@@ -7,9 +7,9 @@ import pytest
 
 from automix_cli import presets
 from automix_cli.errors import SettingsError
-from automix_cli.layering import Overrides, load
 from automix_cli.settings import Settings
-from automix_cli.settings_toml import as_nested, flatten
+from automix_cli.settings.layering import Overrides, load
+from automix_cli.settings.toml import as_nested, flatten
 
 PUBLISHED = {  # top-1 in % after 200, 400, 800 and 1200 epochs
     "cifar10-r18": "96.59 / 97.08 / 97.34 / 97.30",

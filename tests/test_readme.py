@@ -9,8 +9,8 @@ import typer
 
 from automix_cli import presets
 from automix_cli.cli import app
-from automix_cli.cli_boundary import EXIT_CODES
-from automix_cli.settings_keys import all_keys, all_sections
+from automix_cli.cli.boundary import EXIT_CODES
+from automix_cli.settings.keys import all_keys, all_sections
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

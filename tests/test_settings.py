@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from automix_cli.settings import RunSettings, Settings
-from automix_cli.settings_keys import all_keys, all_sections, nearest_key
+from automix_cli.settings.keys import all_keys, all_sections, nearest_key
 
 DEFAULTS = {
     "model.backbone": "resnet18",

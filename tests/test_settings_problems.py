@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from automix_cli.errors import SettingsError
-from automix_cli.layering import Flag, Overrides, load
+from automix_cli.settings.layering import Flag, Overrides, load
 
 
 def problem(overrides: Overrides, environment: dict[str, str] | None = None) -> SettingsError:

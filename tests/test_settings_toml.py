@@ -8,8 +8,8 @@ import pytest
 
 from automix_cli import presets
 from automix_cli.errors import SettingsError
-from automix_cli.layering import Layer, Overrides, file_layer, load
-from automix_cli.settings_toml import (
+from automix_cli.settings.layering import Layer, Overrides, file_layer, load
+from automix_cli.settings.toml import (
     LARGEST_FILE_BYTES,
     as_nested,
     changed_keys,

@@ -25,7 +25,7 @@ from automix_cli.method import AutoMix, estimate_batch_norm
 from automix_cli.reporting import records
 from automix_cli.reporting.progress import TrainProgress
 from automix_cli.settings import Settings
-from automix_cli.settings_toml import as_nested
+from automix_cli.settings.toml import as_nested
 
 NUM_IMAGES_FOR_BATCH_NORM = 10_000
 """Training images that re-estimate batch norm when `mix.momentum_buffers` is `precise`."""

@@ -20,13 +20,13 @@ from automix_cli.engine.checkpoint import load_checkpoint, load_classifier, load
 from automix_cli.engine.runtime import build_accelerator
 from automix_cli.errors import CheckpointError, DataError, DivergedError
 from automix_cli.evaluation.accuracy import measure
-from automix_cli.layering import Layer, Overrides, load
 from automix_cli.models.classifier import Classifier
 from automix_cli.reporting import records
-from automix_cli.reporting.progress import stderr_console
+from automix_cli.reporting.progress import say
 from automix_cli.reporting.tables import accuracy_table, print_tables
 from automix_cli.settings import Settings
-from automix_cli.settings_toml import print_config
+from automix_cli.settings.layering import Layer, Overrides, load
+from automix_cli.settings.toml import print_config
 
 SCHEMA_VERSION = 1
 
@@ -89,7 +89,7 @@ def chosen_checkpoint(request: EvaluateRequest) -> Path:
     folder = request.run
     if folder is None:
         folder = records.newest_or_raise(Path("runs"), records.SUMMARY, "a finished run")
-        stderr_console().print(f"evaluating the newest finished run, {folder}", soft_wrap=True)
+        say(f"evaluating the newest finished run, {folder}")
     if folder.is_file():
         return folder
     return folder / records.CHECKPOINT

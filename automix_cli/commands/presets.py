@@ -5,12 +5,12 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from automix_cli import layering, presets
+from automix_cli import presets
 from automix_cli.errors import SettingsError
-from automix_cli.layering import Overrides
-from automix_cli.settings import Settings
-from automix_cli.settings_problems import shown
-from automix_cli.settings_toml import changed_keys
+from automix_cli.settings import Settings, layering
+from automix_cli.settings.layering import Overrides
+from automix_cli.settings.problems import shown
+from automix_cli.settings.toml import changed_keys
 
 SCHEMA_VERSION = 1
 DEFAULTS = "defaults"

@@ -10,12 +10,12 @@ from typing import Any, cast
 from automix_cli.engine.loop import Plan, Training, micro_batches
 from automix_cli.engine.runtime import peak_memory_bytes, seed_step
 from automix_cli.engine.step import train_step
-from automix_cli.layering import Origins
 from automix_cli.method import AutoMix
-from automix_cli.reporting.progress import stderr_console
+from automix_cli.reporting.progress import say
 from automix_cli.reporting.tables import key_value_table, print_tables
 from automix_cli.settings import Settings
-from automix_cli.settings_toml import print_config
+from automix_cli.settings.layering import Origins
+from automix_cli.settings.toml import print_config
 
 
 def rehearse(
@@ -39,7 +39,7 @@ def rehearse(
         return
     sys.stdout.write(print_config(settings, origins))
     print_tables(key_value_table("dry run", facts))
-    stderr_console().print("nothing was written; leave out `--dry-run` to train")
+    say("nothing was written; leave out `--dry-run` to train")
 
 
 def _timed_step(training: Training, plan: Plan, step: int) -> float:

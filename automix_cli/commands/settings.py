@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 from automix_cli.errors import SettingsError
-from automix_cli.settings_keys import Key, all_keys, all_sections
-from automix_cli.settings_problems import shown, unknown_key
+from automix_cli.settings.keys import Key, all_keys, all_sections
+from automix_cli.settings.problems import shown, unknown_key
 
 SCHEMA_VERSION = 1
 

@@ -16,16 +16,20 @@ from __future__ import annotations
 
 import signal
 from types import FrameType
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from accelerate import Accelerator
+from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.state import AcceleratorState
+from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from automix_cli.errors import SettingsError
 from automix_cli.randomness import Purpose, torch_seed
+
+Value = TypeVar("Value")
 
 
 def build_accelerator(*, device: str, mixed_precision: str | None) -> Accelerator:
@@ -76,12 +80,17 @@ def seed_step(seed: int, step: int, rank: int) -> None:
 
 def prepare(
     accelerator: Accelerator, model: nn.Module, optimizer: Optimizer
-) -> tuple[nn.Module, Optimizer]:
+) -> tuple[nn.Module, AcceleratedOptimizer]:
     """Place and wrap model and optimizer; gradients are then averaged over the processes."""
-    model, optimizer = accelerator.prepare(model, optimizer)
+    model, prepared = accelerator.prepare(model, optimizer)
     if isinstance(model, nn.parallel.DistributedDataParallel):
         model.broadcast_buffers = False  # see the module docstring
-    return model, optimizer
+    return model, cast(AcceleratedOptimizer, prepared)
+
+
+def said_by_main(value: Value) -> Value:
+    """What the main process has here, on every process."""
+    return cast(Value, broadcast_object_list([value])[0])
 
 
 @torch.no_grad()

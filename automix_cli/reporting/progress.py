@@ -5,6 +5,7 @@ All of it goes to stderr; stdout belongs to data. Only the main process speaks.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from types import TracebackType
 
@@ -22,9 +23,10 @@ from rich.progress import (
 LOSSES = ("total", "one_hot", "mixed", "mix_block", "mask_area")
 
 
-def stderr_console() -> Console:
-    """The console for people."""
-    return Console(stderr=True, highlight=False)
+def say(text: str) -> None:
+    """Tell a person something, on stderr, from the first process only."""
+    if os.environ.get("RANK", "0") == "0":
+        Console(stderr=True, highlight=False).print(text, soft_wrap=True)
 
 
 def duration(seconds: float) -> str:

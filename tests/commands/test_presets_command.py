@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from automix_cli import presets
-from automix_cli.layering import Overrides, load
-from automix_cli.settings_toml import changed_keys
+from automix_cli.settings.layering import Overrides, load
+from automix_cli.settings.toml import changed_keys
 
 
 def test_list_shows_every_preset_with_its_expectation(automix) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from automix_cli.settings_keys import all_keys, all_sections
+from automix_cli.settings.keys import all_keys, all_sections
 
 
 def test_every_key_is_listed_with_range_default_and_help(automix) -> None:

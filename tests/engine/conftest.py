@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from automix_cli.commands.train import Prepared, prepare_run
-from automix_cli.layering import Overrides, load
+from automix_cli.commands.training_run import Prepared, prepare_run
+from automix_cli.settings.layering import Overrides, load
 
 Prepare = Callable[..., Prepared]
 

@@ -1,21 +1,20 @@
 """The command line: flags become overrides, then one call per command. No logic.
 
 Commands are imported inside their functions, so that `--help` and completion never wait for torch.
-Options that several commands share are in `cli_options`.
+Options that several commands share are in `options`.
 
 Touch points, to add a command: a module in `commands/` with `run(overrides, request)`, its request
 in `commands/requests.py`, and a function here.
 """
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from automix_cli import __version__
-from automix_cli.cli_boundary import EXIT_CODES, ErrorBoundary, TrainCommand, close_output
-from automix_cli.cli_options import (
+from automix_cli.cli.boundary import EXIT_CODES, ErrorBoundary, TrainCommand, close_output
+from automix_cli.cli.options import (
     BatchSize,
     Config,
     DataDir,
@@ -32,7 +31,7 @@ from automix_cli.cli_options import (
     terminal_width,
     with_hyphens,
 )
-from automix_cli.cli_presets import presets_app
+from automix_cli.cli.presets import presets_app
 
 app = typer.Typer(
     name="automix",
@@ -104,7 +103,7 @@ def train(  # noqa: PLR0913 - Typer reads the flags from the signature
     """
     from automix_cli.commands import train as command
     from automix_cli.commands.requests import TrainRequest
-    from automix_cli.layering import Flag, Overrides
+    from automix_cli.settings.layering import Flag, Overrides
 
     flags = (
         Flag("--seed", "run.seed", seed),
@@ -116,7 +115,7 @@ def train(  # noqa: PLR0913 - Typer reads the flags from the signature
         Flag("--mixed-precision", "train.mixed_precision", mixed_precision),
     )
     overrides = Overrides(
-        preset=preset if preset or config else _default_preset(resume),
+        preset=preset,
         configs=tuple(config or ()),
         flags=tuple(flag for flag in flags if flag.value is not None),
         sets=tuple(sets or ()),
@@ -153,7 +152,7 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     """
     from automix_cli.commands import evaluate as command
     from automix_cli.commands.requests import EvaluateRequest
-    from automix_cli.layering import Flag, Overrides
+    from automix_cli.settings.layering import Flag, Overrides
 
     flags = (
         Flag("--weights", "evaluation.weights", weights),
@@ -193,12 +192,3 @@ def main() -> None:
         app()
     finally:
         close_output()
-
-
-def _default_preset(resume: str | None) -> str | None:
-    """What a new run starts from when neither a preset nor a file is named; said on rank 0."""
-    from automix_cli import presets
-
-    if resume is None and os.environ.get("RANK", "0") == "0":
-        typer.echo(f"no --preset or --config: using preset {presets.DEFAULT}", err=True)
-    return presets.DEFAULT if resume in (None, "auto") else None

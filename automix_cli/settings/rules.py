@@ -3,7 +3,6 @@
 Ranges belong on the field (`Positive`, `Share`, ...), relations between fields in one validator per
 section that calls `require`. The docstring under a field is its help text.
 """
-# pyright: strict
 
 from typing import Annotated, NamedTuple
 

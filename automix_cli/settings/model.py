@@ -1,8 +1,8 @@
 """THE settings of a run: every key, its range, its default and its help text.
 
 Sections mirror the packages. The two that grow with the method have modules of their own, so that
-each can be read in one go: `settings_mix` ([mix]) and `settings_training` ([optimizer], [train]).
-Here are the root and the rest. `settings_rules` is what sections are made of; `settings_keys` lists
+each can be read in one go: `mix` ([mix]) and `training` ([optimizer], [train]).
+Here are the root and the rest. `rules` is what sections are made of; `keys` lists
 all keys as plain data; `layering` decides which source sets which value.
 
 Touch points, to add a setting: a field with a range and a docstring in its section, and a relation
@@ -17,9 +17,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from automix_cli.settings_mix import MixSettings
-from automix_cli.settings_rules import Count, Rule, Section, ShareBelowOne, require
-from automix_cli.settings_training import OptimizerSettings, TrainSettings
+from automix_cli.settings.mix import MixSettings
+from automix_cli.settings.rules import Count, Rule, Section, ShareBelowOne, require
+from automix_cli.settings.training import OptimizerSettings, TrainSettings
 
 __all__ = [
     "DataSettings",

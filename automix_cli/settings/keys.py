@@ -2,7 +2,6 @@
 
 Made from the JSON schema of the settings model, so nothing is said twice.
 """
-# pyright: strict
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,8 +10,8 @@ from functools import cache
 from inspect import cleandoc
 from typing import Any, cast
 
-from automix_cli.settings import Settings
-from automix_cli.settings_rules import Section
+from automix_cli.settings.model import Settings
+from automix_cli.settings.rules import Section
 
 _KINDS = {
     "number": "number",

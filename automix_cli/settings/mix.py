@@ -3,13 +3,12 @@
 "reference" is OpenMixup, the implementation behind the published numbers. Defaults are the paper's
 where the two differ; the CIFAR presets state what the reference's results were made with.
 """
-# pyright: strict
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from automix_cli.settings_rules import (
+from automix_cli.settings.rules import (
     Count,
     NonNegative,
     Positive,

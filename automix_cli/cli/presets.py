@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from automix_cli.cli_options import Json, PresetName, terminal_width
+from automix_cli.cli.options import Json, PresetName, terminal_width
 
 presets_app = typer.Typer(no_args_is_help=True, help="List, show, copy and compare the presets.")
 

@@ -25,9 +25,9 @@ from pydantic import ValidationError
 
 from automix_cli import presets
 from automix_cli.errors import SettingsError
-from automix_cli.settings import Settings
-from automix_cli.settings_keys import Key, all_keys, all_sections
-from automix_cli.settings_problems import (
+from automix_cli.settings.keys import Key, all_keys, all_sections
+from automix_cli.settings.model import Settings
+from automix_cli.settings.problems import (
     Entry,
     Problem,
     broken_rules,
@@ -38,7 +38,7 @@ from automix_cli.settings_problems import (
     unknown_section,
     unknown_variable,
 )
-from automix_cli.settings_toml import literal, read_toml
+from automix_cli.settings.toml import literal, read_toml
 
 Origins: TypeAlias = Mapping[str, str]
 """Which source set a value, by dotted key, for every key: `default`, `preset cifar100-r18`,

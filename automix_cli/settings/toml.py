@@ -1,5 +1,4 @@
 """Settings as TOML: reading files and literals, writing a file that reproduces a run."""
-# pyright: strict
 
 import re
 import tomllib
@@ -10,9 +9,9 @@ from typing import Any
 import tomli_w
 
 from automix_cli.errors import SettingsError
-from automix_cli.settings import Settings
-from automix_cli.settings_keys import all_keys, all_sections
-from automix_cli.settings_problems import shown
+from automix_cli.settings.keys import all_keys, all_sections
+from automix_cli.settings.model import Settings
+from automix_cli.settings.problems import shown
 
 LARGEST_FILE_BYTES = 2**20
 

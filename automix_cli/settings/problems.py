@@ -2,7 +2,6 @@
 
 All problems of a command are reported together, so that nobody mends them one run at a time.
 """
-# pyright: strict
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -11,8 +10,8 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from automix_cli.errors import SettingsError
-from automix_cli.settings_keys import Key, all_keys, all_sections, nearest_key
-from automix_cli.settings_rules import Rule
+from automix_cli.settings.keys import Key, all_keys, all_sections, nearest_key
+from automix_cli.settings.rules import Rule
 
 _LONGEST_SHOWN = 80
 

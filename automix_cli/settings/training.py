@@ -2,13 +2,12 @@
 
 "reference" is OpenMixup, the implementation behind the published numbers.
 """
-# pyright: strict
 
 from typing import Literal, Self
 
 from pydantic import model_validator
 
-from automix_cli.settings_rules import (
+from automix_cli.settings.rules import (
     Count,
     NonNegative,
     Positive,
