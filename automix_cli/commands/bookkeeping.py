@@ -25,7 +25,7 @@ from automix_cli.method import AutoMix, estimate_batch_norm
 from automix_cli.reporting import records
 from automix_cli.reporting.progress import TrainProgress
 from automix_cli.settings import Settings
-from automix_cli.settings.toml import as_nested
+from automix_cli.settings.toml import as_saved
 
 NUM_IMAGES_FOR_BATCH_NORM = 10_000
 """Training images that re-estimate batch norm when `mix.momentum_buffers` is `precise`."""
@@ -192,7 +192,7 @@ class Bookkeeper:
     def header(self) -> Header:
         """What checkpoints say of the run."""
         return Header(
-            settings=as_nested(self.settings),
+            settings=as_saved(self.settings),
             dataset=describe(self.splits),
             software=records.software_versions(),
             num_processes=self.training.accelerator.num_processes,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -111,15 +112,17 @@ def load_checkpoint(path: Path) -> Checkpoint:
             hint="a run folder holds `ckpt.pt` (newest) and `best.pt`",
         )
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # what torch warns of is refused below
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as problem:
         raise CheckpointError(
             f"`{path}` holds something other than tensors and plain values, and was not loaded",
             hint="such a file can run code when opened; only open checkpoints that `automix` wrote",
         ) from problem
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as problem:
+        first_line = str(problem).partition("\n")[0] or "no content"
         raise CheckpointError(
-            f"`{path}` is truncated or damaged: {str(problem).splitlines()[0]}",
+            f"`{path}` is truncated or damaged: {first_line}",
             hint="resume from another checkpoint of the run, or copy the file again",
         ) from problem
     if not isinstance(content, dict) or content.get("format") != FORMAT:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import timm
+import torch
 from torch import Tensor, nn
 
 from automix_cli.models.cifar_stem import use_cifar_stem
@@ -47,13 +48,16 @@ class Anatomy(NamedTuple):
 
     Attributes:
         stages: Channels, height and width of each feature map.
+        reductions: Pixels along the side of a cell of each map, as timm states them; empty where
+            it does not.
         embedding_width: d.
-        is_transformer: Whether its last feature is a sequence of tokens instead of a map.
+        is_token_based: Whether its last feature is a sequence of tokens instead of a map.
     """
 
     stages: tuple[tuple[int, int, int], ...]
+    reductions: tuple[int, ...]
     embedding_width: int
-    is_transformer: bool
+    is_token_based: bool
 
 
 class Classifier(nn.Module):
@@ -82,13 +86,14 @@ class Classifier(nn.Module):
         self.feature_stage = feature_stage
         self.feature_channels = anatomy.stages[feature_stage][0]
         self.num_classes = num_classes
-        std = 0.02 if anatomy.is_transformer else 0.01
-        initialise = nn.init.trunc_normal_ if anatomy.is_transformer else nn.init.normal_
         self.head_one_hot = nn.Linear(anatomy.embedding_width, num_classes)
         self.head_mixed = nn.Linear(anatomy.embedding_width, num_classes)
         for head in (self.head_one_hot, self.head_mixed):
-            initialise(head.weight, std=std)
             nn.init.zeros_(head.bias)
+            if anatomy.is_token_based:
+                nn.init.trunc_normal_(head.weight, std=0.02)
+            else:
+                nn.init.normal_(head.weight, std=0.01)
 
     def features(self, images: Tensor) -> Tensor:
         """Give the feature alone; nothing behind its stage is computed.
@@ -132,94 +137,108 @@ class Classifier(nn.Module):
 
 
 def build_classifier(spec: ClassifierSpec) -> Classifier:
-    """Build a classifier with first weights from torch's global generator.
+    """Build a classifier, its first weights drawn from torch's global generator.
 
-    `tiny_resnet` has the stem for small images whatever `spec.stem` says.
+    What the backbone gives is found out, and checked, by showing it one image: neither weights nor
+    statistics nor random generators are changed by that. `tiny_resnet` has the stem for small
+    images whatever `spec.stem` says.
 
     Raises:
         ValueError: if the backbone is unknown or gives no features, if it does not take such a
             stem, image or stochastic depth, or if the stage does not exist or does not divide the
             image into whole cells.
     """
-    if spec.backbone == TINY_RESNET:
-        backbone: nn.Module = tiny_resnet(
-            in_channels=spec.in_channels, drop_path_rate=spec.drop_path_rate
+    backbone = _build_backbone(spec)
+    if not hasattr(backbone, "forward_intermediates"):
+        raise ValueError(
+            f"backbone must show its features (timm's `forward_intermediates`), `{spec.backbone}`"
+            " does not"
         )
-    else:
-        backbone = _build_timm(spec)
-        if spec.stem == "cifar":
-            backbone = use_cifar_stem(backbone)
-    anatomy = examine(backbone, in_channels=spec.in_channels, image_size=spec.image_size)
-    _check_stage(spec, anatomy)
-    return Classifier(
-        backbone, anatomy, feature_stage=spec.feature_stage, num_classes=spec.num_classes
-    )
-
-
-def examine(backbone: nn.Module, *, in_channels: int, image_size: int) -> Anatomy:
-    """Find out what a backbone gives, by showing it one black image.
-
-    Neither weights nor statistics nor random generators are changed by it.
-
-    Raises:
-        ValueError: if it gives no feature maps and embedding for images of this size.
-    """
-    model: Any = backbone
-    kind = type(backbone).__name__
-    if not hasattr(model, "forward_intermediates"):
-        raise ValueError(f"backbone must have `forward_intermediates`, which {kind} has not")
-    was_training = model.training
-    model.eval()
+    image = torch.linspace(-1, 1, spec.in_channels * spec.image_size**2)
+    image = image.view(1, spec.in_channels, spec.image_size, spec.image_size)
+    backbone.eval()
     try:
-        with torch.no_grad():
-            image = torch.zeros(1, in_channels, image_size, image_size)
-            last, maps = model.forward_intermediates(image, norm=False, output_fmt="NCHW")
-            embedding = model.forward_head(last, pre_logits=True)
+        anatomy = _examine(backbone, image)
+        _check_stage(spec, anatomy)
+        classifier = Classifier(
+            backbone, anatomy, feature_stage=spec.feature_stage, num_classes=spec.num_classes
+        )
+        _check_agreement(classifier.eval(), image)
     except _REFUSALS as error:
-        size = f"{in_channels} x {image_size} x {image_size}"
-        raise ValueError(f"{kind} does not take images of {size}: {error}") from error
-    finally:
-        model.train(was_training)
-    if embedding.ndim != 2 or any(feature.ndim != 4 for feature in maps):
-        raise ValueError(f"backbone must give maps and one embedding an image, {kind} does not")
-    stages = tuple(tuple(feature.shape[1:]) for feature in maps)
-    return Anatomy(stages, embedding.shape[1], is_transformer=last.ndim == 3)
+        size = f"{spec.in_channels} x {spec.image_size} x {spec.image_size}"
+        raise ValueError(f"`{spec.backbone}` for images of {size}: {error}") from error
+    return classifier.train()
 
 
-_REFUSALS = (AssertionError, IndexError, RuntimeError, TypeError, ValueError)
-"""What timm's models raise when they are asked for something they are not made for."""
-
-
-def _build_timm(spec: ClassifierSpec) -> nn.Module:
+def _build_backbone(spec: ClassifierSpec) -> nn.Module:
     name = spec.backbone
+    if name == TINY_RESNET:
+        return tiny_resnet(in_channels=spec.in_channels, drop_path_rate=spec.drop_path_rate)
     if not timm.is_model(name):
         known = [TINY_RESNET, *timm.list_models()]
         close = [f"`{each}`" for each in difflib.get_close_matches(name, known, n=3)]
         advice = f"did you mean {' or '.join(close)}?" if close else "`timm.list_models()` has all"
         raise ValueError(f"backbone must be one of timm's models, got `{name}`; {advice}")
-    options = {"num_classes": 0, "in_chans": spec.in_channels, "drop_path_rate": spec.drop_path_rate}
+    options: dict[str, Any] = {"num_classes": 0, "in_chans": spec.in_channels}
     config = timm.get_pretrained_cfg(name)
     if config is not None and config.fixed_input_size:
         options["img_size"] = spec.image_size
     try:
-        return timm.create_model(name, **options)
+        backbone = _create(name, options, spec.drop_path_rate)
+    except _REFUSALS as error:
+        raise ValueError(f"timm cannot build `{name}`: {error}") from error
+    return use_cifar_stem(backbone) if spec.stem == "cifar" else backbone
+
+
+def _create(name: str, options: dict[str, Any], drop_path_rate: float) -> nn.Module:
+    """Build a timm model; the rate is given even when it is 0, for some models default to more."""
+    try:
+        return timm.create_model(name, drop_path_rate=drop_path_rate, **options)
     except TypeError as error:
         if "drop_path_rate" not in str(error):
             raise
-        ...
+        if drop_path_rate > 0:
+            raise ValueError("it has no stochastic depth, so drop_path_rate must be 0") from error
+    return timm.create_model(name, **options)
+
+
+@torch.no_grad()
+def _examine(backbone: Any, image: Tensor) -> Anatomy:
+    last, maps = backbone.forward_intermediates(image, norm=False, output_fmt="NCHW")
+    embedding = backbone.forward_head(last, pre_logits=True)
+    if embedding.ndim != 2 or any(feature.ndim != 4 for feature in maps):
+        raise ValueError("it must give feature maps, and one embedding an image")
+    stages = tuple((feature.shape[1], feature.shape[2], feature.shape[3]) for feature in maps)
+    stated = getattr(backbone, "feature_info", [])
+    reductions = tuple(each["reduction"] for each in stated) if len(stated) == len(maps) else ()
+    is_token_based = isinstance(last, Tensor) and last.ndim == 3
+    return Anatomy(stages, reductions, embedding.shape[1], is_token_based)
 
 
 def _check_stage(spec: ClassifierSpec, anatomy: Anatomy) -> None:
-    num_stages = len(anatomy.stages)
-    if not 0 <= spec.feature_stage < num_stages:
+    last_stage = len(anatomy.stages) - 1
+    stage = spec.feature_stage
+    if not 0 <= stage <= last_stage:
+        raise ValueError(f"feature_stage must be in [0, {last_stage}], got {stage}")
+    _, height, width = anatomy.stages[stage]
+    # Equal cells are not enough: a 30-pixel image padded to 32 also gives 2 x 2 of them.
+    cell = anatomy.reductions[stage] if anatomy.reductions else spec.image_size // height
+    if (height * cell, width * cell) != (spec.image_size, spec.image_size):
         raise ValueError(
-            f"feature_stage must be in [0, {num_stages - 1}] for `{spec.backbone}`,"
-            f" got {spec.feature_stage}"
+            f"feature_stage {stage} has {height} x {width} cells of {cell} x {cell} pixels, which"
+            " do not fill such an image; choose another image size or stage"
         )
-    _, height, width = anatomy.stages[spec.feature_stage]
-    if spec.image_size % height or spec.image_size % width:
-        raise ValueError(
-            f"feature_stage {spec.feature_stage} of `{spec.backbone}` cuts an image of"
-            f" {spec.image_size} x {spec.image_size} pixels into {height} x {width} cells, which"
-            " are not whole pixels; choose another image size or stage"
-        )
+
+
+@torch.no_grad()
+def _check_agreement(classifier: Classifier, image: Tensor) -> None:
+    """Refuse a backbone whose early feature is not the one it has on its way to the embedding."""
+    feature, embedding = classifier.features_and_embed(image)
+    pairs = ((feature, classifier.features(image)), (embedding, classifier.embed(image)))
+    for one, other in pairs:
+        if one.shape != other.shape or not torch.allclose(one, other, rtol=1e-3, atol=1e-5):
+            raise ValueError("it gives other features early than on the way to its embedding")
+
+
+_REFUSALS = (AssertionError, AttributeError, IndexError, RuntimeError, TypeError, ValueError)
+"""What timm's models raise when they are asked for something they are not made for."""

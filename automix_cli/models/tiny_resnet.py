@@ -6,10 +6,11 @@ last stage is 128 channels at 4x4. Wider early stages cost most of the time, at 
 were not seen to help.
 """
 
-from timm.models.resnet import BasicBlock, ResNet
-from torch import nn
+from typing import Any
 
-from automix_cli.models.cifar_stem import cifar_convolution
+from timm.models.resnet import BasicBlock, ResNet
+
+from automix_cli.models.cifar_stem import put_cifar_stem
 
 TINY_RESNET = "tiny_resnet"
 """The name of this backbone, beside timm's."""
@@ -24,8 +25,9 @@ def tiny_resnet(*, in_channels: int, drop_path_rate: float) -> ResNet:
         in_channels: Channels of the images.
         drop_path_rate: Stochastic depth of the last block, in [0, 1).
     """
+    block: Any = BasicBlock  # timm's annotation names an instance where it takes a class
     backbone = ResNet(
-        BasicBlock,
+        block,
         layers=(1, 1, 1, 1),
         channels=_WIDTHS,
         num_classes=0,
@@ -36,6 +38,5 @@ def tiny_resnet(*, in_channels: int, drop_path_rate: float) -> ResNet:
         stem_width=_WIDTHS[0] // 2,
         drop_path_rate=drop_path_rate,
     )
-    backbone.conv1 = cifar_convolution(in_channels, _WIDTHS[0])
-    backbone.maxpool = nn.Identity()
+    put_cifar_stem(backbone, in_channels, _WIDTHS[0])
     return backbone

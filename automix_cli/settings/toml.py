@@ -71,15 +71,19 @@ def changed_keys(before: Settings, after: Settings) -> dict[str, tuple[Any, Any]
     return {key: (old.get(key), new.get(key)) for key in all_keys() if old.get(key) != new.get(key)}
 
 
-def dump_toml(settings: Settings) -> str:
-    """A file that reproduces the run by `automix train --config FILE`.
+def as_saved(settings: Settings) -> dict[str, dict[str, Any]]:
+    """What a run folder and a checkpoint keep: all but the unset and `run.output_dir`.
 
-    Everything is in it but the unset and `run.output_dir`, so that the second run gets a folder of
-    its own.
+    A run started again from it gets a folder of its own.
     """
     nested = as_nested(settings)
     nested["run"].pop("output_dir", None)
-    return tomli_w.dumps(nested)
+    return nested
+
+
+def dump_toml(settings: Settings) -> str:
+    """A file that reproduces the run by `automix train --config FILE`."""
+    return tomli_w.dumps(as_saved(settings))
 
 
 def print_config(settings: Settings, origins: Mapping[str, str]) -> str:

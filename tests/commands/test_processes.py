@@ -88,7 +88,9 @@ def test_every_launcher_trains(tmp_path: Path, launcher: str) -> None:
 
 def test_sigterm_to_one_rank_stops_both_with_a_checkpoint(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    process = start(["train", *LONGER, "--epochs=50", "-o", "run"], folder=tmp_path, processes=2)
+    endless = [each for each in LONGER if "epochs" not in each]
+    arguments = ["train", *endless, "--epochs", "50", "-o", "run"]
+    process = start(arguments, folder=tmp_path, processes=2)
     wait_for(lambda: has_reached(run, 5), process)
     os.kill(worker_of(process.pid), signal.SIGTERM)
     _, errors = process.communicate(timeout=120)

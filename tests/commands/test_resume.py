@@ -20,7 +20,7 @@ from tests.commands.conftest import (
 )
 
 LONGER = (
-    "--set=train.epochs=2",
+    "--set=train.epochs=3",
     "--set=train.batch_size=96",  # 15 steps an epoch, the last one of 93 images
     "--set=train.save_every=4",
     "--set=train.log_every=3",
@@ -54,15 +54,13 @@ def test_killed_at_a_random_step_and_resumed_is_as_if_never_killed(
     uninterrupted: tuple[Path, int], tmp_path: Path
 ) -> None:
     expected, processes = uninterrupted
-    killed_at = random.Random(f"kill {processes}").randrange(4, 27)
+    killed_at = random.Random(f"kill {processes}").randrange(4, 25)  # of 45
     run = tmp_path / "run"
     process = start(["train", *LONGER, "-o", "run"], folder=tmp_path, processes=processes)
     wait_for(lambda: has_reached(run, killed_at), process)
     kill(process)
-    process.wait()
+    process.communicate()  # returns when the workers of a killed torchrun are gone too
     assert not (run / "summary.json").exists()
-    if processes > 1:
-        wait_until_quiet(run)
     finish(start(["train", "--resume", "run"], folder=tmp_path, processes=processes))
     assert_same_run(expected, run)
 
@@ -74,16 +72,6 @@ def has_reached(run: Path, step: int) -> bool:
         return False
     lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
     return any(json.loads(line)["step"] >= step - 3 for line in lines)
-
-
-def wait_until_quiet(run: Path) -> None:
-    """torchrun was killed; its workers notice a moment later and must have stopped writing."""
-    import time
-
-    before = -1.0
-    while before != (now := max(each.stat().st_mtime for each in run.iterdir())):
-        before = now
-        time.sleep(2.0)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,8 @@ def test_restoring_gives_back_weights_optimizer_and_progress(
     state.add(one_step(prepared))
     save_checkpoint(tmp_path / "ckpt.pt", prepared.training, state, HEADER)
 
-    other = prepare("run.seed=5")
+    other = prepare()
+    one_step(other, step=7)
     restored = restore(load_checkpoint(tmp_path / "ckpt.pt"), other.training)
     assert (restored.step, restored.seconds, restored.best) == (1, 2.5, state.best)
     assert restored.sums is not None

@@ -1,0 +1,159 @@
+"""What is missing is fetched once, whole, and never over what is there."""
+
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from published_cifar import Publication, md5_of
+
+from automix_cli.data.cifar import cifar_source, load_cifar
+from automix_cli.data.download import fetch
+from automix_cli.errors import DataError
+
+Publish = Callable[[str], Publication]
+FILES = ("train", "test", "meta")
+
+
+def failure(directory: Path, *, download: bool) -> DataError:
+    with pytest.raises(DataError) as caught:
+        load_cifar("cifar100", directory, download=download)
+    return caught.value
+
+
+def test_a_missing_data_set_is_downloaded_and_read(served: Publication, tmp_path: Path) -> None:
+    train, test = load_cifar("cifar100", tmp_path / "new" / "data", download=True)
+    assert (len(train), len(test)) == (8, 8)
+    folder = tmp_path / "new" / "data" / "cifar-100-python"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == served.files
+
+
+def test_nothing_but_the_files_is_left_behind(served: Publication, tmp_path: Path) -> None:
+    load_cifar("cifar100", tmp_path / "data", download=True)
+    visible = [path.name for path in (tmp_path / "data").glob("[!.]*")]
+    hidden = [path.name for path in (tmp_path / "data").glob(".*")]
+    assert (visible, hidden) == (["cifar-100-python"], [".cifar-100-python.lock"])
+
+
+def test_a_complete_folder_is_not_fetched_again(served: Publication, tmp_path: Path) -> None:
+    served.unpack_into(tmp_path / "data")
+    load_cifar("cifar100", tmp_path / "data", download=True)
+    assert served.requests == []
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["cifar-100-python"]
+
+
+def test_a_half_extracted_folder_is_completed(served: Publication, tmp_path: Path) -> None:
+    folder = served.unpack_into(tmp_path / "data")
+    (folder / "test").unlink()
+    (folder / "train").write_bytes(b"mine")
+    fetch(cifar_source("cifar100").archive, tmp_path / "data", download=True)
+    assert (folder / "test").read_bytes() == served.files["test"]
+    assert (folder / "train").read_bytes() == b"mine"
+
+
+def test_stdout_stays_clean_during_a_download(
+    served: Publication, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load_cifar("cifar100", tmp_path / "data", download=True)
+    assert served.requests
+    assert capsys.readouterr().out == ""
+
+
+def test_processes_that_start_together_download_once(served: Publication, tmp_path: Path) -> None:
+    archive = cifar_source("cifar100").archive
+    alone = tmp_path / "alone"
+    fetch(archive, alone, download=True)
+    num_requests = len(served.requests)
+    # The lock is taken on an open file, so threads wait for each other as processes do.
+    threads = [
+        threading.Thread(target=fetch, args=(archive, tmp_path / "data"), kwargs={"download": True})
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not archive.missing_from(tmp_path / "data")
+    assert len(served.requests) == 2 * num_requests
+
+
+def test_an_archive_in_the_data_folder_needs_no_network(publish: Publish, tmp_path: Path) -> None:
+    publication = publish("cifar100")
+    (tmp_path / "data").mkdir()
+    present = shutil.copy(publication.archive, tmp_path / "data")
+    train, _ = load_cifar("cifar100", tmp_path / "data", download=False)
+    assert len(train) == 8
+    assert Path(present).exists()  # it is the person's
+
+
+def test_a_damaged_archive_in_the_data_folder_is_named(publish: Publish, tmp_path: Path) -> None:
+    publication = publish("cifar100")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / publication.archive.name).write_bytes(b"half")
+    error = failure(tmp_path / "data", download=False)
+    assert f"its md5 is not {publication.source.tgz_md5}" in error.message
+
+
+@pytest.mark.parametrize("download", [False, True], ids=["not-allowed", "offline"])
+def test_without_data_and_network_the_error_says_all_that_is_needed(
+    download: bool, publish: Publish, tmp_path: Path
+) -> None:
+    publication = publish("cifar100")
+    directory = tmp_path / "data"
+    error = failure(directory, download=download)
+    for part in (*(f"`{name}`" for name in FILES), str(directory / "cifar-100-python")):
+        assert part in error.message
+    hint = error.hint or ""
+    for part in ("cifar-100-python.tar.gz", publication.source.tgz_md5, publication.source.url):
+        assert part in hint
+    assert str(directory) in hint
+    reason = "Connection refused" if download else "downloading is switched off"
+    assert reason in error.message
+    assert error.exit_code == 3
+
+
+def test_a_half_extracted_folder_is_reported_by_what_is_missing(
+    publish: Publish, tmp_path: Path
+) -> None:
+    folder = publish("cifar100").unpack_into(tmp_path / "data")
+    (folder / "test").unlink()
+    error = failure(tmp_path / "data", download=False)
+    assert f"needs `test` in `{folder}`, but `{folder}` holds `meta`, `train`," in error.message
+
+
+def test_the_inner_folder_given_as_data_folder_is_recognised(
+    publish: Publish, tmp_path: Path
+) -> None:
+    folder = publish("cifar100").unpack_into(tmp_path / "data")
+    error = failure(folder, download=False)
+    assert f"`{folder}` holds `meta`, `test`, `train`" in error.message
+    assert (
+        error.hint == f"give the folder that holds `cifar-100-python`: --data-dir {folder.parent}"
+    )
+
+
+def test_a_download_of_the_wrong_checksum_is_refused_and_removed(
+    served: Publication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served.source, "tgz_md5", md5_of(b"another archive"))
+    error = failure(tmp_path / "data", download=True)
+    assert "corrupted" in error.message
+    assert [path.name for path in (tmp_path / "data").glob("[!.]*")] == []
+
+
+def test_an_archive_without_the_files_is_reported(
+    served: Publication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing = [*served.source.test_list, ["test_2", "0" * 32]]
+    monkeypatch.setattr(served.source, "test_list", listing)
+    error = failure(tmp_path / "data", download=True)
+    assert "needs `test_2`" in error.message
+    assert "`cifar-100-python.tar.gz` does not hold them" in error.message
+
+
+def test_a_data_folder_that_is_a_file_is_reported(publish: Publish, tmp_path: Path) -> None:
+    publish("cifar100")
+    (tmp_path / "data").write_text("not a folder")
+    error = failure(tmp_path / "data", download=True)
+    assert "cannot be read (Not a directory)" in error.message
