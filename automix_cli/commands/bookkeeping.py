@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,9 +20,10 @@ from automix_cli.data.batches import evaluation_batches
 from automix_cli.data.datasets import DataSplits, ImageSet
 from automix_cli.engine.checkpoint import Header, save_checkpoint, save_classifier
 from automix_cli.engine.loop import Hooks, Training, TrainState
-from automix_cli.engine.runtime import StopRequest, peak_memory_bytes
+from automix_cli.engine.runtime import StopRequest, add_over_processes, peak_memory_bytes
 from automix_cli.evaluation.accuracy import Accuracy, measure
 from automix_cli.method import AutoMix, estimate_batch_norm
+from automix_cli.models.classifier import Classifier
 from automix_cli.reporting import records
 from automix_cli.reporting.progress import TrainProgress
 from automix_cli.settings import Settings
@@ -162,15 +164,15 @@ class Bookkeeper:
         measured = measure(
             self.predict,
             batches,
-            add_over_processes=lambda each: cast(Tensor, accelerator.reduce(each, reduction="sum")),
+            add_over_processes=partial(add_over_processes, accelerator),
         )
         self.training.model.train()
         return {head: accuracy_record(each) for head, each in measured.items()}
 
     def predict(self, images: Tensor) -> dict[str, Tensor]:
         """Logits of both networks with both heads."""
-        momentum = self.automix.momentum_classifier.forward_heads(images)
-        online = self.automix.classifier.forward_heads(images)
+        momentum = cast(Classifier, self.automix.momentum_classifier).forward_heads(images)
+        online = cast(Classifier, self.automix.classifier).forward_heads(images)
         return {
             "momentum_one_hot": momentum[0],
             "momentum_mixed": momentum[1],

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from automix_cli.commands.requests import EvaluateRequest
 from automix_cli.data.batches import evaluation_batches
 from automix_cli.data.datasets import load_splits
 from automix_cli.engine.checkpoint import load_checkpoint, load_classifier, load_weights
-from automix_cli.engine.runtime import build_accelerator
+from automix_cli.engine.runtime import add_over_processes, build_accelerator
 from automix_cli.errors import CheckpointError, DataError, DivergedError
 from automix_cli.evaluation.accuracy import measure
 from automix_cli.models.classifier import Classifier
@@ -73,7 +74,7 @@ def run(overrides: Overrides, request: EvaluateRequest) -> None:
             rank=accelerator.process_index,
             num_ranks=accelerator.num_processes,
         ),
-        add_over_processes=lambda each: cast(Tensor, accelerator.reduce(each, reduction="sum")),
+        add_over_processes=partial(add_over_processes, accelerator),
     )
     rows = {name: accuracy_record(accuracy) for name, accuracy in measured.items()}
     refuse_nan(rows, path)

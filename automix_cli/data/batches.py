@@ -236,8 +236,8 @@ def evaluation_batches(
         rank: This process, in [0, num_ranks).
         num_ranks: Number of processes.
 
-    Yields:
-        Images `(n, c, h, w)`, float32, normalised, and labels `(n,)`.
+    Returns:
+        An iterator of images `(n, c, h, w)`, float32, normalised, and labels `(n,)`.
 
     Raises:
         ValueError: if `batch_size` or `rank` is out of range.
@@ -248,6 +248,6 @@ def evaluation_batches(
         raise ValueError(f"rank must be in [0, {num_ranks}), got {rank}")
     normalize = Normalization(mean, std, image_set.images.device)
     begin, end = (len(image_set) * part // num_ranks for part in (rank, rank + 1))
-    for start in range(begin, end, batch_size):
-        stop = min(start + batch_size, end)
-        yield normalize(image_set.images[start:stop]), image_set.labels[start:stop]
+    images, labels = image_set.images[begin:end], image_set.labels[begin:end]
+    stretches = (slice(start, start + batch_size) for start in range(0, end - begin, batch_size))
+    return ((normalize(images[stretch]), labels[stretch]) for stretch in stretches)

@@ -51,7 +51,7 @@ def load_splits(name: DataName, directory: Path, *, download: bool, holdout: flo
 
     Args:
         name: `digits`, `cifar10` or `cifar100`.
-        directory: Where CIFAR's folder lies or is put; `digits` needs none.
+        directory: Where the folder of CIFAR lies or is put; `digits` needs none. `~` is the home.
         download: Fetch what is missing.
         holdout: Part of the training images to hold out, class by class, in [0, 1).
 
@@ -62,7 +62,7 @@ def load_splits(name: DataName, directory: Path, *, download: bool, holdout: flo
     """
     if not 0 <= holdout < 1:
         raise ValueError(f"holdout must be in [0, 1), got {holdout}")
-    train, test, mean, std = _load(name, directory, download=download)
+    train, test, mean, std = _load(name, directory.expanduser(), download=download)
     if holdout == 0:
         return DataSplits(train, test, None, mean, std, name)
     num_held_out = round(holdout * len(train))

@@ -79,7 +79,7 @@ class TrainState:
 
     def add(self, losses: Losses) -> None:
         """Add one step's losses to the running sums, without waiting for the device."""
-        stacked = torch.stack(list(losses)).double()
+        stacked = torch.stack(list(losses)).float()
         self.sums = stacked if self.sums is None else self.sums + stacked
         self.summed_steps += 1
 

@@ -47,16 +47,23 @@ def build_accelerator(*, device: str, mixed_precision: str | None) -> Accelerato
     try:
         accelerator = Accelerator(cpu=device == "cpu", mixed_precision=cast(Any, mixed_precision))
     except ValueError as problem:
-        raise SettingsError(
-            f"`train.mixed_precision` is `{mixed_precision}`, which cannot be had: {problem}",
-            hint="use `--mixed-precision no`, or `bf16` where the processor has it",
-        ) from problem
+        raise _no_such_precision(str(mixed_precision), str(problem)) from problem
+    if accelerator.mixed_precision != "no" and not accelerator.native_amp:
+        # Accelerate would go on in float32 without a word
+        raise _no_such_precision(accelerator.mixed_precision, f"not on {accelerator.device.type}")
     if device not in {"auto", accelerator.device.type}:
         raise SettingsError(
             f"`run.device` is `{device}`, but this machine offers `{accelerator.device.type}`",
             hint="`--device auto` takes what is there",
         )
     return accelerator
+
+
+def _no_such_precision(wanted: str, reason: str) -> SettingsError:
+    return SettingsError(
+        f"`train.mixed_precision` is `{wanted}`, which cannot be had: {reason}",
+        hint="use `--mixed-precision no`, or `bf16` where the processor has it",
+    )
 
 
 def make_deterministic() -> None:
@@ -91,6 +98,13 @@ def prepare(
 def said_by_main(value: Value) -> Value:
     """What the main process has here, on every process."""
     return cast(Value, broadcast_object_list([value])[0])
+
+
+def add_over_processes(accelerator: Accelerator, total: Tensor) -> Tensor:
+    """The sum of every process's `total`, a tensor anywhere; nothing to do for one process."""
+    if accelerator.num_processes == 1:
+        return total
+    return cast(Tensor, accelerator.reduce(total.to(accelerator.device), reduction="sum"))
 
 
 @torch.no_grad()

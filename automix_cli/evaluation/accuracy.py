@@ -60,21 +60,18 @@ def wilson_interval(share: float, num_trials: int, *, z: float = Z_95) -> tuple[
 
 
 def totals(logits: Float[Tensor, "n k"], labels: Int[Tensor, " n"]) -> Float[Tensor, 4]:
-    """Count images, top-1 hits and top-5 hits, and add up negative log-likelihoods, in float64.
+    """Count images, top-1 hits and top-5 hits, and add up negative log-likelihoods.
 
     With fewer than 5 classes every image is a top-5 hit. A tie counts as torch's `topk` orders it.
+
+    Returns:
+        Float64, on the CPU: not every accelerator has float64.
     """
-    ranked = logits.topk(min(5, logits.shape[1]), dim=1).indices
-    hits = ranked == labels[:, None]
-    nll = F.cross_entropy(logits.double(), labels, reduction="sum")
-    return torch.stack(
-        [
-            torch.tensor(len(labels), dtype=torch.float64, device=logits.device),
-            hits[:, 0].sum().double(),
-            hits.sum().double(),
-            nll,
-        ]
-    )
+    logits, labels = logits.cpu().double(), labels.cpu()
+    hits = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
+    nll = F.cross_entropy(logits, labels, reduction="sum")
+    counts = [torch.tensor(len(labels)), hits[:, 0].sum(), hits.sum()]
+    return torch.stack([*(count.double() for count in counts), nll])
 
 
 @torch.inference_mode()
@@ -97,7 +94,7 @@ def measure(
     sums: dict[str, Tensor] = {}
     for images, labels in batches:
         for name, logits in predict(images).items():
-            total = totals(logits.float(), labels)
+            total = totals(logits, labels)
             sums[name] = sums[name] + total if name in sums else total
     if not sums:
         raise ValueError("there is no image to measure on")

@@ -107,6 +107,11 @@ class OptimizerSettings(Section):
                 ("optimizer.mix_block_min_lr", "optimizer.mix_block_lr"),
             ),
             Rule(
+                least is not None or self.mix_block_lr is None or self.min_lr <= self.mix_block_lr,
+                "`optimizer.mix_block_lr` ends at `optimizer.min_lr`, which must not be higher",
+                ("optimizer.mix_block_lr", "optimizer.min_lr"),
+            ),
+            Rule(
                 not self.nesterov or (self.momentum > 0 and self.mix_block_momentum != 0),
                 "`optimizer.nesterov` needs every SGD momentum to be greater than 0",
                 ("optimizer.nesterov", "optimizer.momentum", "optimizer.mix_block_momentum"),

@@ -1,6 +1,8 @@
 """`automix train` from the command line to the run folder."""
 
 import json
+import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -275,6 +277,41 @@ def test_eval_refuses_weights_that_are_not_finite(automix: Automix, finished: Pa
     result = automix("eval", "run")
     assert result.exit_code == 1
     assert "not finite" in result.stderr
+
+
+class Bomb:
+    """Makes a file when it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[str, int]]:
+        return os.open, ("exploded", os.O_CREAT)
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (b"", "truncated or damaged"),
+        (b"PK\x03\x04 half an archive", "truncated or damaged"),
+        (pickle.dumps(Bomb()), "tensors and plain values"),
+    ],
+    ids=["empty", "truncated", "pickle with code"],
+)
+@pytest.mark.parametrize("command", ["eval", "train"])
+def test_a_broken_or_unsafe_checkpoint_exits_with_4_and_runs_nothing(
+    automix: Automix, finished: Path, command: str, content: bytes, part: str
+) -> None:
+    (finished / "ckpt.pt").write_bytes(content)
+    arguments = ["eval", "run"] if command == "eval" else ["train", "--resume", "run"]
+    result = automix(*arguments)
+    assert result.exit_code == 4
+    assert part in result.stderr
+    assert "Traceback" not in result.output
+    assert not Path("exploded").exists()
+
+
+def test_half_precision_that_the_device_has_not_is_a_settings_error(automix: Automix) -> None:
+    result = automix("train", *QUICK, "--mixed-precision", "fp16", "-o", "run")
+    assert result.exit_code == 2
+    assert "fp16" in result.stderr
 
 
 def test_eval_without_any_run_says_how_to_make_one(automix: Automix) -> None:

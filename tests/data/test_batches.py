@@ -269,11 +269,10 @@ def test_evaluation_sees_every_image_once_and_unchanged(num_ranks: int, batch_si
     [(0, 0, "batch_size must be >= 1, got 0"), (1, 2, r"rank must be in \[0, 2\), got 2")],
 )
 def test_an_evaluation_out_of_range_is_refused(batch_size: int, rank: int, problem: str) -> None:
-    batches = evaluation_batches(
-        numbered_images(5), (0.5,), (0.25,), batch_size=batch_size, rank=rank, num_ranks=2
-    )
     with pytest.raises(ValueError, match=problem):
-        next(batches)
+        evaluation_batches(
+            numbered_images(5), (0.5,), (0.25,), batch_size=batch_size, rank=rank, num_ranks=2
+        )
 
 
 @pytest.mark.gpu

@@ -40,6 +40,15 @@ def test_cifar_is_normalised_as_in_the_reference(
     assert splits.std == (0.2023, 0.1994, 0.2010)
 
 
+def test_a_folder_in_the_home_folder_is_found(
+    publish: Callable[[str], Publication], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish("cifar100").unpack_into(tmp_path / "data")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert len(load_splits("cifar100", Path("~/data"), download=False, holdout=0).test) == 8
+
+
 def test_an_unknown_data_set_is_refused() -> None:
     with pytest.raises(ValueError, match="name must be one of digits, cifar10, cifar100, got 'mn"):
         load_splits("mnist", NOWHERE, download=False, holdout=0)  # a wrong name on purpose

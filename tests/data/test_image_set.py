@@ -7,6 +7,8 @@ import torch
 from automix_cli.data.image_set import ImageSet, image_set_from_arrays
 
 NAMES = ("cat", "dog", "owl")
+BLACK = torch.zeros(5, 3, 2, 2, dtype=torch.uint8)
+LABELS = torch.zeros(5, dtype=torch.int64)
 
 
 def some_images(num_images: int = 5) -> ImageSet:
@@ -22,18 +24,10 @@ def test_it_knows_its_length_and_the_classes_that_exist() -> None:
 @pytest.mark.parametrize(
     ("images", "labels", "problem"),
     [
-        (torch.zeros(5, 3, 2, 2), torch.zeros(5, dtype=torch.int64), r"images must be .*float32"),
-        (
-            torch.zeros(5, 2, 2, dtype=torch.uint8),
-            torch.zeros(5, dtype=torch.int64),
-            r"\(5, 2, 2\)",
-        ),
-        (torch.zeros(5, 3, 2, 2, dtype=torch.uint8), torch.zeros(5), r"labels must be .*float32"),
-        (
-            torch.zeros(5, 3, 2, 2, dtype=torch.uint8),
-            torch.zeros(4, dtype=torch.int64),
-            r"labels must be \(5,\)",
-        ),
+        (torch.zeros(5, 3, 2, 2), LABELS, r"images must be .*float32"),
+        (torch.zeros(5, 2, 2, dtype=torch.uint8), LABELS, r"images must be .*\(5, 2, 2\)"),
+        (BLACK, LABELS.float(), r"labels must be .*float32"),
+        (BLACK, LABELS[:4], r"labels must be \(5,\)"),
     ],
     ids=["float-images", "no-channels", "float-labels", "too-few-labels"],
 )

@@ -89,7 +89,7 @@ def test_recorded_losses_are_the_mean_over_the_steps_since_the_last_record(
     fit(prepare().training, PLAN, by_three, thirds.hooks())
     for name in ("total", "one_hot", "mixed", "mix_block", "mask_area"):
         mean = sum(values[name] for values in every.values[:3]) / 3
-        assert thirds.values[0][name] == pytest.approx(mean, rel=1e-9)
+        assert thirds.values[0][name] == pytest.approx(mean, rel=1e-6)  # sums in float32
 
 
 def test_a_signal_finishes_the_step_saves_and_exits_with_its_code(prepare: Prepare) -> None:
