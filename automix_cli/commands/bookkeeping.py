@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 from torch import Tensor
 
 from automix_cli.data.batches import evaluation_batches
@@ -41,19 +42,6 @@ def accuracy_record(accuracy: Accuracy) -> dict[str, Any]:
         "top1_interval": list(accuracy.top1_interval()),
         "top5": accuracy.top5,
         "nll": accuracy.nll,
-    }
-
-
-def describe(splits: DataSplits) -> dict[str, Any]:
-    """What a program must know of the data to use a classifier trained on them."""
-    _, channels, size, _ = splits.train.images.shape
-    return {
-        "name": splits.name,
-        "class_names": list(splits.train.class_names),
-        "mean": list(splits.mean),
-        "std": list(splits.std),
-        "in_channels": channels,
-        "image_size": size,
     }
 
 
@@ -182,12 +170,11 @@ class Bookkeeper:
 
     def images_for_batch_norm(self) -> Iterator[Tensor]:
         """Clean training images without augmentation, the same on every process."""
-        first = self.splits.train.images[:NUM_IMAGES_FOR_BATCH_NORM]
-        labels = self.splits.train.labels[:NUM_IMAGES_FOR_BATCH_NORM]
-        image_set = ImageSet(first, labels, self.splits.train.class_names)
+        train = self.splits.train
+        some = train.take(np.arange(min(len(train), NUM_IMAGES_FOR_BATCH_NORM)))
         size = self.settings.evaluation.batch_size
         batches = evaluation_batches(
-            image_set, self.splits.mean, self.splits.std, batch_size=size, rank=0, num_ranks=1
+            some, self.splits.mean, self.splits.std, batch_size=size, rank=0, num_ranks=1
         )
         return (images for images, _ in batches)
 
@@ -195,7 +182,7 @@ class Bookkeeper:
         """What checkpoints say of the run."""
         return Header(
             settings=as_saved(self.settings),
-            dataset=describe(self.splits),
+            dataset=self.splits.description(),
             software=records.software_versions(),
             num_processes=self.training.accelerator.num_processes,
             metrics_bytes=0 if self.metrics is None else self.metrics.num_bytes(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -139,13 +139,7 @@ def load_data(settings: DataSettings, accelerator: Accelerator) -> DataSplits:
         splits = load_splits(
             settings.name, settings.dir, download=settings.download, holdout=settings.holdout
         )
-    device = accelerator.device
-    return replace(
-        splits,
-        train=splits.train.to(device),
-        test=splits.test.to(device),
-        validation=None if splits.validation is None else splits.validation.to(device),
-    )
+    return splits.to(accelerator.device)
 
 
 def new_folder(accelerator: Accelerator, settings: Settings, origins: Origins) -> Path:

@@ -4,11 +4,12 @@ To add a data set: a loader that gives a training and a test `ImageSet`, a line 
 literal in `DataSettings.name`, and its tests. Nothing else.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from automix_cli.data import digits
 from automix_cli.data.cifar import CIFAR_MEAN, CIFAR_STD, load_cifar
@@ -40,6 +41,25 @@ class DataSplits:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     name: str
+
+    def to(self, device: torch.device | str) -> "DataSplits":
+        """Put all images and labels on a device."""
+        validation = None if self.validation is None else self.validation.to(device)
+        return replace(
+            self, train=self.train.to(device), test=self.test.to(device), validation=validation
+        )
+
+    def description(self) -> dict[str, Any]:
+        """What a program must know of the data to use a classifier trained on them."""
+        _, channels, size, _ = self.train.images.shape
+        return {
+            "name": self.name,
+            "class_names": list(self.train.class_names),
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "in_channels": channels,
+            "image_size": size,
+        }
 
 
 def load_splits(name: DataName, directory: Path, *, download: bool, holdout: float) -> DataSplits:
