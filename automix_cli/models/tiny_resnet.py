@@ -36,6 +36,10 @@ def tiny_resnet(*, in_channels: int, drop_path_rate: float) -> ResNet:
         # twice its width, and gives the first stage as few as it needs.
         stem_type="deep",
         stem_width=_WIDTHS[0] // 2,
+        # Shortcuts shrink by averaging (ResNet-D), not by a 1x1 convolution of stride 2: with 8
+        # channels, channels-last and an odd batch, torch 2.15 ends that one in a segmentation
+        # fault on two CPU threads.
+        avg_down=True,
         drop_path_rate=drop_path_rate,
     )
     put_cifar_stem(backbone, in_channels, _WIDTHS[0])

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -88,9 +87,10 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> N
         time.sleep(0.02)
 
 
-def kill(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> None:
-    """Send a signal."""
-    process.send_signal(number)
+def workers_of(torchrun: subprocess.Popen[str]) -> list[int]:
+    """The processes that torchrun started, in the order of their ranks."""
+    path = Path(f"/proc/{torchrun.pid}/task/{torchrun.pid}/children")
+    return [int(each) for each in path.read_text().split()]
 
 
 def records_of(folder: Path) -> list[dict[str, Any]]:

@@ -63,13 +63,15 @@ def test_one_process_and_two_see_the_same_pixels(
         assert torch.equal(parts[ordered], whole.images[expected])
 
 
-@pytest.mark.parametrize("launcher", ["python -m", "torchrun", "accelerate launch"])
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["torchrun", "accelerate launch"])
 def test_every_launcher_trains(tmp_path: Path, launcher: str) -> None:
+    """`python -m automix_cli` is how every other test here starts the program."""
     accelerate = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1"]
     accelerate += ["--num_machines", "1", "--mixed_precision", "bf16", "--dynamo_backend", "no"]
     torchrun = ["-m", "torch.distributed.run", "--nproc_per_node", "2"]
     torchrun += ["--master_port", str(free_port())]
-    before = {"python -m": [], "torchrun": torchrun, "accelerate launch": accelerate}[launcher]
+    before = torchrun if launcher == "torchrun" else accelerate
     root = Path(__file__).parents[2]
     done = subprocess.run(
         [sys.executable, *before, "-m", "automix_cli", "train", *QUICK, "-o", "run", "--json"],
@@ -86,20 +88,15 @@ def test_every_launcher_trains(tmp_path: Path, launcher: str) -> None:
         assert "precision bf16" in done.stderr
 
 
+@pytest.mark.slow
 def test_sigterm_to_one_rank_stops_both_with_a_checkpoint(tmp_path: Path) -> None:
     run = tmp_path / "run"
     endless = [each for each in LONGER if "epochs" not in each]
     arguments = ["train", *endless, "--epochs", "50", "-o", "run"]
     process = start(arguments, folder=tmp_path, processes=2)
     wait_for(lambda: has_reached(run, 5), process)
-    os.kill(worker_of(process.pid), signal.SIGTERM)
+    os.kill(workers_of(process)[-1], signal.SIGTERM)  # not the one that writes
     _, errors = process.communicate(timeout=120)
     assert process.returncode != 0
     assert errors.count("the checkpoint is saved") >= 1
     assert torch.load(run / "ckpt.pt", weights_only=True)["state"]["step"] >= 5
-
-
-def worker_of(parent: int) -> int:
-    """The last process that torchrun started: not the one that writes."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return int(children[-1])

@@ -1,6 +1,7 @@
 """A run that is killed, stopped or moved ends with the bytes of one that never was."""
 
 import json
+import os
 import random
 import shutil
 import signal
@@ -12,11 +13,11 @@ from tests.commands.conftest import (
     QUICK,
     Automix,
     finish,
-    kill,
     records_of,
     start,
     wait_for,
     without_times,
+    workers_of,
 )
 
 LONGER = (
@@ -41,7 +42,13 @@ def assert_same_run(one: Path, other: Path) -> None:
     assert without_times(first) == without_times(second)
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one process", "two processes"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(1, id="one process"),
+        pytest.param(2, id="two processes", marks=pytest.mark.slow),
+    ],
+)
 def uninterrupted(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, int]:
@@ -58,8 +65,9 @@ def test_killed_at_a_random_step_and_resumed_is_as_if_never_killed(
     run = tmp_path / "run"
     process = start(["train", *LONGER, "-o", "run"], folder=tmp_path, processes=processes)
     wait_for(lambda: has_reached(run, killed_at), process)
-    kill(process)
-    process.communicate()  # returns when the workers of a killed torchrun are gone too
+    for each in workers_of(process) if processes > 1 else [process.pid]:
+        os.kill(each, signal.SIGKILL)
+    process.communicate()
     assert not (run / "summary.json").exists()
     finish(start(["train", "--resume", "run"], folder=tmp_path, processes=processes))
     assert_same_run(expected, run)
@@ -75,7 +83,11 @@ def has_reached(run: Path, step: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "Ctrl-C"]
+    ("number", "code"),
+    [
+        pytest.param(signal.SIGTERM, 143, id="SIGTERM"),
+        pytest.param(signal.SIGINT, 130, id="Ctrl-C", marks=pytest.mark.slow),
+    ],
 )
 def test_a_signal_saves_and_exits_with_its_code_and_resuming_is_exact(
     uninterrupted: tuple[Path, int], tmp_path: Path, number: int, code: int
@@ -86,7 +98,7 @@ def test_a_signal_saves_and_exits_with_its_code_and_resuming_is_exact(
     run = tmp_path / "run"
     process = start(["train", *LONGER, "-o", "run"], folder=tmp_path)
     wait_for(lambda: has_reached(run, 5), process)
-    kill(process, number)
+    process.send_signal(number)
     _, errors = finish(process, code=code)
     assert "the checkpoint is saved" in errors
     assert "hint: `automix train --resume`" in errors

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from automix_cli.models.tiny_resnet import tiny_resnet
@@ -48,3 +49,12 @@ def test_stochastic_depth_grows_towards_the_last_block() -> None:
     blocks = [getattr(backbone, f"layer{stage}")[0] for stage in range(1, 5)]
     rates = [block.drop_path.drop_prob if block.drop_path else 0.0 for block in blocks]
     assert rates == pytest.approx([0.0, 0.1, 0.2, 0.3])
+
+
+def test_no_shortcut_is_a_convolution_that_skips_positions() -> None:
+    # Those of few channels crash torch 2.15 in channels-last; see the module.
+    backbone = tiny_resnet(in_channels=1, drop_path_rate=0.0)
+    convolutions = [each for each in backbone.modules() if isinstance(each, nn.Conv2d)]
+    pointwise = [each for each in convolutions if each.kernel_size == (1, 1)]
+    assert len(pointwise) == 3
+    assert all(each.stride == (1, 1) for each in pointwise)
