@@ -9,7 +9,8 @@ minimum cut. The primal-dual method of Chambolle and Pock solves it with a few a
 whole batch per iteration and without a decision of the host; cutting the solution at the right
 level gives a discrete one that is as good.
 
-Legend: n grids, h w cells, g = h - 1 and v = w - 1 borders between them. A share is that of the first image, one of 0, 1/2, 1.
+Legend: n grids, h w cells, g = h - 1 and v = w - 1 borders between them. A share is that of the
+first image, one of 0, 1/2, 1.
 """
 
 from typing import NamedTuple

@@ -130,6 +130,16 @@ def test_half_precision_stays_half_and_weights_do_not(mixer: Mix, images: Tensor
     assert mixture.first_weight.dtype == torch.float32
 
 
+def test_nothing_waits_for_the_device(mixer: Mix, images: Tensor) -> None:
+    """Tensors without values: whatever asks for one on the host fails."""
+    nowhere = images.to("meta")
+    mixture = mixer(nowhere, np.random.default_rng(1))
+    assert mixture.images.device.type == "meta"
+    assert mixture.first_weight.device.type == "meta"
+    with pytest.raises(RuntimeError):
+        bool(nowhere.sum() > 0)
+
+
 FOLLOWS_LAM = ("mixup", "cutmix", "fmix", "saliencymix", "attentivemix", "snapmix", "puzzlemix")
 
 
