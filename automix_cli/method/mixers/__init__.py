@@ -21,6 +21,8 @@ reference for CIFAR. With it, a training step of ten lines:
 * `attentivemix(images, rng, features)`: the last feature map of a pretrained network.
 * `snapmix(images, rng, activations)`: `class_activation_maps` of the network in training.
 * `puzzlemix(images, rng, saliency)`: `gradient_saliency` of the network in training.
+* `comixup(images, rng, saliency)`: the same. It mixes any number of images into one, so it gives a
+  `JointMixture`, whose loss is `joint_cross_entropy`.
 * `saliencymix` is in `MIXERS`, and takes any `saliency` in place of its own.
 
 These mix on the way through a network, or after it:
@@ -32,7 +34,7 @@ These mix on the way through a network, or after it:
 Why it is like this: functions, because no mixer learns or remembers anything. One ratio and one box
 or field are drawn for a batch, as the reference does; where the images decide, each mixture has its
 own weights, and the loss respects them. Nothing waits for the device. Not here: RecursiveMix, which
-mixes with the previous batch and is no function of this one; and Co-Mixup.
+mixes with the previous batch and compares features of the two: it is no function of this one.
 
 Legend: see `mixture.py`.
 """
@@ -48,7 +50,14 @@ from automix_cli.method.mixers.boxes import cutmix, mixup_or_cutmix, resizemix
 from automix_cli.method.mixers.features import alignmix, mix_features, sample_layer
 from automix_cli.method.mixers.fourier import fmix
 from automix_cli.method.mixers.grid import gridmix
-from automix_cli.method.mixers.mixture import Mixer, Mixture, mixture_cross_entropy
+from automix_cli.method.mixers.joint import CoMixupOptions, comixup
+from automix_cli.method.mixers.mixture import (
+    JointMixture,
+    Mixer,
+    Mixture,
+    joint_cross_entropy,
+    mixture_cross_entropy,
+)
 from automix_cli.method.mixers.puzzle import puzzlemix
 from automix_cli.method.mixers.puzzle_costs import PuzzleMixOptions
 from automix_cli.method.mixers.saliency import (
@@ -72,16 +81,20 @@ MIXERS: dict[str, Mixer] = {
 
 __all__ = [
     "MIXERS",
+    "CoMixupOptions",
+    "JointMixture",
     "Mixer",
     "Mixture",
     "PuzzleMixOptions",
     "alignmix",
     "attentivemix",
     "class_activation_maps",
+    "comixup",
     "cutmix",
     "fmix",
     "gradient_saliency",
     "gridmix",
+    "joint_cross_entropy",
     "mix_features",
     "mixture_cross_entropy",
     "mixup",

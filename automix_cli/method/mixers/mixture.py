@@ -36,6 +36,16 @@ class Mixture(NamedTuple):
     images[perm[i]]`; None of a method that moves pixels, or mixes features."""
 
 
+class JointMixture(NamedTuple):
+    """Images each mixed from any number of others."""
+
+    images: Float[Tensor, "n c H W"]
+    """The mixtures."""
+
+    shares: Float[Tensor, "n n"]
+    """How much the label of each image counts in each mixture (a row); rows add up to 1."""
+
+
 class Mixer(Protocol):
     """A way to mix a batch that needs nothing but images and random numbers."""
 
@@ -96,3 +106,30 @@ def mixture_cross_entropy(
         for each in (labels, labels[mixture.perm])
     )
     return (mixture.first_weight * first + mixture.second_weight * second).mean()
+
+
+def joint_cross_entropy(
+    logits: Float[Tensor, "n k"],
+    labels: Int64[Tensor, " n"],
+    shares: Float[Tensor, "n n"],
+    label_smoothing: float = 0.0,
+) -> Float[Tensor, ""]:
+    """Cross-entropy of joint mixtures: each label counts with the share of its image.
+
+    1/n sum_i sum_j shares_ij CE(logits_i, y_j)
+
+    Args:
+        logits: Predictions for the mixtures.
+        labels: Classes of the unmixed batch.
+        shares: Of `JointMixture`.
+        label_smoothing: Share of each label spread evenly over all classes, in [0, 1).
+
+    Returns:
+        Scalar >= 0 in nats, in float32 whatever the logits are.
+
+    Source:
+        Co-Mixup, soft labels. Differs: cross-entropy of the softmax, where the official code has a
+        binary cross-entropy of it.
+    """
+    one_hot = F.one_hot(labels, logits.shape[1]).float()
+    return F.cross_entropy(logits.float(), shares @ one_hot, label_smoothing=label_smoothing)

