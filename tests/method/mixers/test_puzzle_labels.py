@@ -1,7 +1,7 @@
 """The labelling of PuzzleMix against all labellings: every one of small grids, row by row of large.
 
-How much dearer one is than the cheapest is measured on costs with the cheapest choice of every cell moved to 0, so that no
-constant hides a difference.
+How much dearer one is than the cheapest is measured on costs with the cheapest choice of every cell
+moved to 0, so that no constant hides a difference.
 """
 
 import itertools
