@@ -108,10 +108,10 @@ def comixup(
     Source:
         Kim et al., Co-Mixup (2021), and the official code's `mixup_process`. Differs: the cells of
         a mixture are chosen on the device for all groups together, where the official code asks gco
-        on the host; all rounds are done, where it stops when the cost changes little; an image costs
-        extra if it is shown too often itself, where the official code, by the precedence of `*` and
-        `@`, asks that of the images that it is like. Its training, with the loss of clean images
-        and binary cross-entropy, is the caller's.
+        on the host; all rounds are done, where it stops when the cost changes little; an image
+        costs extra if it is shown too often itself, where the official code, by the precedence of
+        `*` and `@`, asks that of the images that it is like. Its training, with the loss of clean
+        images and binary cross-entropy, is the caller's.
     """
     n, _, height, width = images.shape
     if height % options.grid or width % options.grid:
