@@ -82,3 +82,10 @@ def test_every_file_it_links_to_exists() -> None:
     links = re.findall(r"\]\(([^)#\s]+)", README)
     files = [link for link in links if not re.match(r"[a-z]+:", link)]
     assert [file for file in files if not (ROOT / file).exists()] == []
+
+
+def test_the_library_example_runs_and_gives_a_gradient() -> None:
+    (example,) = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+    names: dict[str, object] = {}
+    exec(compile(example, "README.md", "exec"), names)
+    assert names["classifier"][1].weight.grad.abs().sum() > 0  # pyright: ignore

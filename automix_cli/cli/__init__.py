@@ -92,8 +92,8 @@ def train(  # noqa: PLR0913 - Typer reads the flags from the signature
 ) -> None:
     """Train a classifier with AutoMix and leave a run folder behind.
 
-    Settings come from flags and --set, else from AUTOMIX_* variables, else from --config, else
-    from --preset, else from the defaults.
+    Flags and --set beat AUTOMIX_* variables, those beat --config, that beats
+    --preset, and that beats the defaults.
 
     Examples:
     $ automix train --preset digits-tiny

@@ -216,5 +216,6 @@ def show(summary: dict[str, object], folder: Path, *, as_json: bool) -> None:
         accuracy_table(f"{split} accuracy", rows, marked=str(summary["stands_for"]))
         for split, rows in last.items()
     ]
-    following = [f"automix eval {folder}", f"automix train --resume {folder}"]
+    again = f"automix train --config {folder / records.SETTINGS} --seed {summary['seed']}"
+    following = [f"automix eval {folder}", again]
     print_tables(*tables, summary_table(summary, str(folder), following))

@@ -43,7 +43,7 @@ def summary_table(summary: Mapping[str, Any], folder: str, next_commands: Sequen
     table.add_column()
     table.add_column()
     best = summary["best"]
-    table.add_row("steps", f"{summary['step']:,} ({summary['epochs']:g} epochs)")
+    table.add_row("steps", f"{summary['step']:,} ({summary['epochs']:.4g} epochs)")
     table.add_row("time", duration(summary["seconds"]))
     table.add_row("images a second", f"{summary['images_per_second']:,.0f}")
     table.add_row("peak memory", f"{summary['peak_memory_bytes'] / 2**20:,.0f} MiB")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.commands.conftest import QUICK, free_port, start, wait_for
+from tests.commands.conftest import QUICK, free_port, start, wait_for, workers_of
 from tests.commands.test_resume import LONGER, has_reached
 
 PROBE = Path(__file__).with_name("two_process_probe.py")
