@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from automix_cli.data.batches import BatchPlan
+from automix_cli.data.batches import BatchPlan, TrainBatches
 from automix_cli.data.datasets import DataSplits
 from automix_cli.engine.loop import Plan
 from automix_cli.engine.step import StepValues
@@ -119,18 +119,30 @@ def _by_decay(module: nn.Module, *, decay_all: bool) -> dict[str, list[nn.Parame
     return kept
 
 
-def batch_plan(settings: Settings, *, rank: int, num_ranks: int) -> BatchPlan:
-    """How an epoch is cut into batches and shared out over the processes."""
-    return BatchPlan(
-        batch_size=settings.train.batch_size,
-        accumulation_steps=settings.train.accumulation_steps,
-        drop_last=settings.train.drop_last,
-        crop_padding=settings.data.crop_padding,
-        flip=settings.data.flip,
-        seed=settings.run.seed,
-        rank=rank,
-        num_ranks=num_ranks,
-    )
+def train_batches(
+    settings: Settings, splits: DataSplits, *, rank: int, num_ranks: int, device: torch.device
+) -> TrainBatches:
+    """The training batches of one process, by step.
+
+    Raises:
+        SettingsError: batch, padding or `train.drop_last` do not fit the processes and images.
+    """
+    try:
+        batch_plan = BatchPlan(
+            batch_size=settings.train.batch_size,
+            accumulation_steps=settings.train.accumulation_steps,
+            drop_last=settings.train.drop_last,
+            crop_padding=settings.data.crop_padding,
+            flip=settings.data.flip,
+            seed=settings.run.seed,
+            rank=rank,
+            num_ranks=num_ranks,
+        )
+        return TrainBatches(splits.train, splits.mean, splits.std, batch_plan, device)
+    except ValueError as problem:
+        raise SettingsError(
+            f"cannot make training batches: {problem}", hint="see `[train]` and `[data]`"
+        ) from problem
 
 
 def plan(settings: Settings, steps_per_epoch: int) -> Plan:
