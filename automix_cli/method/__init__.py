@@ -15,7 +15,7 @@ from automix_cli.method.masks import (
     rescale_to_lam,
     upsample,
 )
-from automix_cli.method.mix_block import MixBlock, Projection
+from automix_cli.method.mix_block import MaskMaker, MixBlock, Projection
 from automix_cli.method.mixers import (
     MIXERS,
     CoMixupOptions,
@@ -47,8 +47,9 @@ from automix_cli.method.mixers import (
     vanilla,
 )
 from automix_cli.method.momentum import estimate_batch_norm
-from automix_cli.method.options import AutoMixOptions, MixBlockOptions
+from automix_cli.method.options import AutoMixOptions, MixBlockOptions, SAMixBlockOptions
 from automix_cli.method.pairing import Draws, Pairing, sample_draws
+from automix_cli.method.samix_block import SAMixBlock, SAMixProjection, rescale_lam
 
 __all__ = [
     "MIXERS",
@@ -59,6 +60,7 @@ __all__ = [
     "Draws",
     "JointMixture",
     "Losses",
+    "MaskMaker",
     "Masks",
     "MixBlock",
     "MixBlockOptions",
@@ -67,6 +69,9 @@ __all__ = [
     "Pairing",
     "Projection",
     "PuzzleMixOptions",
+    "SAMixBlock",
+    "SAMixBlockOptions",
+    "SAMixProjection",
     "alignmix",
     "area_ratio",
     "attentivemix",
@@ -89,6 +94,7 @@ __all__ = [
     "mixup_or_cutmix",
     "one_hot_cross_entropy",
     "puzzlemix",
+    "rescale_lam",
     "rescale_to_lam",
     "resizemix",
     "saliencymix",

@@ -18,7 +18,7 @@ Legend: n images, c channels of an image, f of a feature map, h w feature map, H
 the share of the first image, in [0, 1]; so is a mask, for each pixel.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from automix_cli.method.classifier import Classifier
 from automix_cli.method.losses import mask_area_loss, mixed_cross_entropy, one_hot_cross_entropy
 from automix_cli.method.masks import area_ratio, fall_back_to_mixup, mix_images, rescale_to_lam
-from automix_cli.method.mix_block import MixBlock, Projection
+from automix_cli.method.mix_block import MaskMaker
 from automix_cli.method.momentum import move_towards, start_as_frozen_copy, stop_tracking
 from automix_cli.method.options import AutoMixOptions
 from automix_cli.method.pairing import Draws, Pairing
@@ -72,7 +72,8 @@ class AutoMix(nn.Module):
     Args:
         classifier: The network to train.
         momentum_classifier: A second one of the same architecture; its values are overwritten.
-        mix_block: For as many channels as the classifier's feature map has.
+        mix_block: A `MixBlock`, or a `SAMixBlock` for SAMix, for as many channels as the
+            classifier's feature map has.
         options: See `AutoMixOptions`.
 
     Source:
@@ -83,7 +84,7 @@ class AutoMix(nn.Module):
         self,
         classifier: Classifier,
         momentum_classifier: Classifier,
-        mix_block: MixBlock,
+        mix_block: MaskMaker[Any],
         options: AutoMixOptions,
     ) -> None:
         super().__init__()
@@ -194,7 +195,7 @@ class AutoMix(nn.Module):
 
     @torch.no_grad()
     def _mask_for_classifier(
-        self, projection: Projection, draws: Draws, image_size: tuple[int, int]
+        self, projection: Any, draws: Draws, image_size: tuple[int, int]
     ) -> Float[Tensor, "n 1 H W"]:
         """The mask that the classifier trains with, corrected as the options ask; no gradient."""
         pairing = draws.for_classifier

@@ -5,7 +5,7 @@ implementation. Where the two differ, both behaviours have a name here.
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 Upsampling: TypeAlias = Literal["nearest", "bilinear"]
 MaskAreaLoss: TypeAlias = Literal["l1", "l1+variance", "l2+variance", "sparsity"]
@@ -34,6 +34,40 @@ class MixBlockOptions:
         """Refuse what has no meaning."""
         _require_choices(self)
         _require("reduction", self.reduction, "at least 1", holds=self.reduction >= 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SAMixBlockOptions:
+    """How the mix block of SAMix turns features into a mask."""
+
+    lam_embedding: Literal["multiply", "none"] = "multiply"
+    """`multiply`: features of the first image are scaled by 1 + `lam`, those of the second by
+    2 - `lam` (SAMix). `none`: the mask does not depend on `lam`."""
+
+    lam_rescale: float | None = None
+    """How little ratios near one half are told apart: before scaling, `lam` goes through a cubic
+    that keeps 0, 1/2 and 1 and has slope k / (k + 1/3) at 1/2, where k >= 0 is this number. The
+    reference has 0.25 for CIFAR-100 and 1 for CUB and Aircraft; `None`, elsewhere, leaves `lam` as
+    it is."""
+
+    reduction: int = 2
+    """Queries, keys and the hidden layer of the value have channels // reduction channels; >= 1."""
+
+    value_dropout: float = 0.0
+    """Share of the positions of the value map that are dropped in training; [0, 1). The reference
+    has 0 for CIFAR and Tiny-ImageNet with convolutional networks, 0.1 elsewhere."""
+
+    sigmoid_after_upsampling: bool = True
+    """As for AutoMix."""
+
+    def __post_init__(self) -> None:
+        """Refuse what has no meaning."""
+        _require_choices(self)
+        if self.lam_rescale is not None:
+            _require("lam_rescale", self.lam_rescale, "at least 0", holds=self.lam_rescale >= 0)
+        _require("reduction", self.reduction, "at least 1", holds=self.reduction >= 1)
+        rate = self.value_dropout
+        _require("value_dropout", rate, "in [0, 1)", holds=0 <= rate < 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,5 +154,6 @@ def _require(name: str, value: object, bound: str, *, holds: bool) -> None:
 def _require_choices(options: Any) -> None:
     """Check every field that is a choice among words: Python does not execute `Literal`."""
     for field in fields(options):
-        choices, value = get_args(field.type), getattr(options, field.name)
-        _require(field.name, value, f"one of {choices}", holds=not choices or value in choices)
+        if get_origin(field.type) is Literal:
+            choices, value = get_args(field.type), getattr(options, field.name)
+            _require(field.name, value, f"one of {choices}", holds=value in choices)

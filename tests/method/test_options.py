@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import jaxtyping
 import pytest
 
-from automix_cli.method import AutoMixOptions, MixBlockOptions
+from automix_cli.method import AutoMixOptions, MixBlockOptions, SAMixBlockOptions
 
 
 @pytest.fixture
@@ -29,6 +29,10 @@ def _as_in_production() -> Iterator[None]:
         (AutoMixOptions, "mask_area_loss", "l2"),
         (MixBlockOptions, "reduction", 0),
         (MixBlockOptions, "lam_embedding", "mul"),
+        (SAMixBlockOptions, "lam_embedding", "concat"),
+        (SAMixBlockOptions, "lam_rescale", -1.0),
+        (SAMixBlockOptions, "reduction", 0),
+        (SAMixBlockOptions, "value_dropout", 1.0),
     ],
 )
 def test_a_value_without_meaning_is_refused_by_name_and_value(
