@@ -25,7 +25,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from automix_cli.method.masks import upsample
-from automix_cli.method.options import MixBlockOptions, Upsampling
+from automix_cli.method.options import MixBlockOptions, ProjectionNorm, Upsampling
 from automix_cli.method.pairing import Pairing
 
 Projected = TypeVar("Projected")
@@ -91,7 +91,7 @@ class MixBlock(MaskMaker[Projection]):
         width = max(channels // options.reduction, 1)
         has_norm = options.projection_norm != "none"
         self.query = nn.Conv2d(inputs, width, kernel_size=1, bias=not has_norm)
-        self.query_norm = _projection_norm(width, options)
+        self.query_norm = norm_of_projection(width, options.projection_norm)
         self.value = nn.Conv2d(inputs, 1, kernel_size=1)
         for conv in (self.query, self.value):
             nn.init.normal_(conv.weight, std=0.01)  # so the first masks are nearly constant
@@ -142,16 +142,20 @@ class MixBlock(MaskMaker[Projection]):
     def _with_lam(
         self, projected: Float[Tensor, "n d h w"], conv: nn.Conv2d, share: Float[Tensor, " n"]
     ) -> Float[Tensor, "n d h w"]:
-        """Add what a last, constant channel contributes: conv([z, s]) = conv(z) + w_last * s."""
-        if not self.embeds_lam:
-            return projected
-        return projected + share.view(-1, 1, 1, 1) * conv.weight[:, -1]
+        return add_channel(projected, conv, share) if self.embeds_lam else projected
 
 
 def require_channels(features: Float[Tensor, "n _ h w"], channels: int) -> None:
     """Refuse features of another width than the mix block was made for."""
     if features.shape[1] != channels:
         raise ValueError(f"`features` must have {channels} channels, got `{features.shape[1]}`")
+
+
+def add_channel(
+    projected: Float[Tensor, "n d h w"], conv: nn.Conv2d, share: Float[Tensor, " n"]
+) -> Float[Tensor, "n d h w"]:
+    """Add what a last, constant channel contributes: conv([z, s]) = conv(z) + w_last * s."""
+    return projected + share.view(-1, 1, 1, 1) * conv.weight[:, -1]
 
 
 def collect(
@@ -183,11 +187,11 @@ def similarity(
     return query.mT @ key / math.sqrt(query.shape[1])
 
 
-def _projection_norm(width: int, options: MixBlockOptions) -> nn.Module:
-    """Normalisation of queries and keys with `width` channels."""
-    if options.projection_norm == "batch":
+def norm_of_projection(width: int, kind: ProjectionNorm) -> nn.Module:
+    """Normalisation of queries or keys with `width` channels."""
+    if kind == "batch":
         return nn.BatchNorm2d(width)
-    if options.projection_norm == "layer":
+    if kind == "layer":
         return _ChannelNorm(width)
     return nn.Identity()
 

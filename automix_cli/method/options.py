@@ -10,6 +10,9 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin
 Upsampling: TypeAlias = Literal["nearest", "bilinear"]
 MaskAreaLoss: TypeAlias = Literal["l1", "l1+variance", "l2+variance", "sparsity"]
 MaskAreaReduction: TypeAlias = Literal["per_sample", "batch_mean"]
+ProjectionNorm: TypeAlias = Literal["none", "batch", "layer"]
+MomentumMode: TypeAlias = Literal["train", "eval"]
+MomentumBuffers: TypeAlias = Literal["own", "average", "precise"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +26,7 @@ class MixBlockOptions:
     reduction: int = 2
     """Queries and keys have channels // reduction channels; >= 1."""
 
-    projection_norm: Literal["none", "batch", "layer"] = "none"
+    projection_norm: ProjectionNorm = "none"
     """Normalisation of queries and keys; `layer` is over channels, at each position."""
 
     sigmoid_after_upsampling: bool = True
@@ -32,8 +35,8 @@ class MixBlockOptions:
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
-        _require_choices(self)
-        _require("reduction", self.reduction, "at least 1", holds=self.reduction >= 1)
+        require_choices(self)
+        require("reduction", self.reduction, "at least 1", holds=self.reduction >= 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +65,12 @@ class SAMixBlockOptions:
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
-        _require_choices(self)
+        require_choices(self)
         if self.lam_rescale is not None:
-            _require("lam_rescale", self.lam_rescale, "at least 0", holds=self.lam_rescale >= 0)
-        _require("reduction", self.reduction, "at least 1", holds=self.reduction >= 1)
+            require("lam_rescale", self.lam_rescale, "at least 0", holds=self.lam_rescale >= 0)
+        require("reduction", self.reduction, "at least 1", holds=self.reduction >= 1)
         rate = self.value_dropout
-        _require("value_dropout", rate, "in [0, 1)", holds=0 <= rate < 1)
+        require("value_dropout", rate, "in [0, 1)", holds=0 <= rate < 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,12 +108,12 @@ class AutoMixOptions:
     mask_area_margin: float = 0.1
     """Deviation of the area from `lam` that costs nothing, a share of the image; [0, 1]."""
 
-    momentum_mode: Literal["train", "eval"] = "train"
+    momentum_mode: MomentumMode = "train"
     """Whether the momentum classifier normalises with the statistics of the batch (`train`, the
     reference) or with its buffers. With `eval`, its forwards move no buffer: a network with batch
     norm then needs `momentum_buffers="average"`, or buffers that were trained before."""
 
-    momentum_buffers: Literal["own", "average", "precise"] = "own"
+    momentum_buffers: MomentumBuffers = "own"
     """Where its batch-norm buffers come from: `own` forwards (the reference), a moving `average`
     of the classifier's, or own and, before an evaluation, `precise` ones by
     `estimate_batch_norm`, which is the caller's to call."""
@@ -134,26 +137,26 @@ class AutoMixOptions:
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
-        _require_choices(self)
-        _require("alpha", self.alpha, "greater than 0", holds=self.alpha > 0)
-        _require("lam_margin", self.lam_margin, "in [0, 0.5)", holds=0 <= self.lam_margin < 0.5)
+        require_choices(self)
+        require("alpha", self.alpha, "greater than 0", holds=self.alpha > 0)
+        require("lam_margin", self.lam_margin, "in [0, 0.5)", holds=0 <= self.lam_margin < 0.5)
         for name in ("mask_adjust_probability", "mask_area_margin"):
-            _require(name, getattr(self, name), "in [0, 1]", holds=0 <= getattr(self, name) <= 1)
+            require(name, getattr(self, name), "in [0, 1]", holds=0 <= getattr(self, name) <= 1)
         for name in ("skip_mix_block_probability", "label_smoothing"):
-            _require(name, getattr(self, name), "in [0, 1)", holds=0 <= getattr(self, name) < 1)
+            require(name, getattr(self, name), "in [0, 1)", holds=0 <= getattr(self, name) < 1)
         for name in ("one_hot_weight", "mixed_weight", "mix_block_weight"):
-            _require(name, getattr(self, name), "at least 0", holds=getattr(self, name) >= 0)
+            require(name, getattr(self, name), "at least 0", holds=getattr(self, name) >= 0)
 
 
-def _require(name: str, value: object, bound: str, *, holds: bool) -> None:
+def require(name: str, value: object, bound: str, *, holds: bool) -> None:
     """Raise a `ValueError` with name, bound and value unless the bound holds."""
     if not holds:
         raise ValueError(f"`{name}` must be {bound}, got `{value}`")
 
 
-def _require_choices(options: Any) -> None:
+def require_choices(options: Any) -> None:
     """Check every field that is a choice among words: Python does not execute `Literal`."""
     for field in fields(options):
         if get_origin(field.type) is Literal:
             choices, value = get_args(field.type), getattr(options, field.name)
-            _require(field.name, value, f"one of {choices}", holds=value in choices)
+            require(field.name, value, f"one of {choices}", holds=value in choices)

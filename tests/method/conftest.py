@@ -9,6 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from automix_cli.method import (
+    AdaptiveMask,
+    AdaptiveMaskOptions,
+    AdAutoMix,
+    AdAutoMixOptions,
     AutoMix,
     AutoMixOptions,
     Draws,
@@ -144,3 +148,19 @@ def _with_strong_mix_block(
         for parameter in block.parameters():
             parameter.mul_(100)
     return AutoMix(ToyClassifier(), ToyClassifier(), block, AutoMixOptions(**others))
+
+
+@pytest.fixture
+def make_adautomix() -> Callable[..., AdAutoMix]:
+    """Build AdAutoMix on toy classifiers, with a strong mix block; keywords as above."""
+
+    def make(**options: object) -> AdAutoMix:
+        block_names = set(AdaptiveMaskOptions.__dataclass_fields__) & set(options)
+        block_options = AdaptiveMaskOptions(**{name: options.pop(name) for name in block_names})
+        block = AdaptiveMask(FEATURE_CHANNELS, block_options)
+        with torch.no_grad():
+            for parameter in block.parameters():
+                parameter.mul_(100)
+        return AdAutoMix(ToyClassifier(), ToyClassifier(), block, AdAutoMixOptions(**options))
+
+    return make
