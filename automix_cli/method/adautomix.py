@@ -143,7 +143,12 @@ class AdAutoMix(MomentumPair):
         return AdAutoMixLosses(total, one_hot, mixup, mixed, mix_block, similarity)
 
     def masks(self, images: Float[Tensor, "n c H W"], draws: AdAutoMixDraws) -> AdAutoMixMasks:
-        """Look at the clean images once, and make masks for each of the two combinations."""
+        """Look at the clean images once, and make masks for each of the two combinations.
+
+        Source:
+            OpenMixup `AdAutoMix.mixup` and `co_mixup`. Differs: the classifier's masks are made
+            without a graph, instead of being cut off from one.
+        """
         features, _ = self._look_at_clean_images(images)
         return self._masks(features, (images.shape[2], images.shape[3]), draws)
 
@@ -168,21 +173,14 @@ class AdAutoMix(MomentumPair):
         image_size: tuple[int, int],
         draws: AdAutoMixDraws,
     ) -> AdAutoMixMasks:
-        """Masks for both combinations, the mix block's first; the classifier's without a graph."""
-        projection, upsampling = self.mix_block.project(features), self.options.upsampling
-        for_mix_block = self.mix_block.masks(
-            projection, draws.for_mix_block, image_size, upsampling
-        )
+        """Masks for both combinations, the mix block's first."""
+        block, options = self.mix_block, self.options
+        projection = block.project(features)
+        for_mix_block = block.masks(projection, draws.for_mix_block, image_size, options.upsampling)
         with torch.no_grad():
-            for_classifier = self.mix_block.masks(
-                projection, draws.for_classifier, image_size, upsampling
-            )
-            for_classifier = fall_back_to_shares(
-                for_classifier,
-                draws.for_classifier.lam,
-                self.options.lam_margin,
-                test=self.options.lam_margin_test,
-            )
+            masks = block.masks(projection, draws.for_classifier, image_size, options.upsampling)
+            lam, test = draws.for_classifier.lam, options.lam_margin_test
+            for_classifier = fall_back_to_shares(masks, lam, options.lam_margin, test=test)
         return AdAutoMixMasks(for_classifier, for_mix_block)
 
     def _losses_without_masks(
@@ -247,12 +245,10 @@ class AdAutoMix(MomentumPair):
             OpenMixup `AdAutoMix.forward_k`. No difference.
         """
         network = self.momentum_classifier
-        logits = network.head_mixed(
-            network.embed(combine_images(images, masks, combination.sources))
-        ).float()
-        similarity = F.cosine_similarity(
-            logits[:, None], clean_logits[combination.sources], dim=2
-        )  # (n, s)
+        mixtures = combine_images(images, masks, combination.sources)
+        logits = network.head_mixed(network.embed(mixtures)).float()
+        clean = clean_logits[combination.sources]  # (n, s, k)
+        similarity = F.cosine_similarity(logits[:, None], clean, dim=2)  # (n, s)
         return (
             combined_cross_entropy(logits, labels, combination, self.options.label_smoothing),
             (combination.lam * similarity).sum(dim=1).mean(),

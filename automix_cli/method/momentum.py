@@ -24,6 +24,16 @@ class MomentumPair(nn.Module):
     """A classifier and the momentum classifier that follows it: what the learned mixers share.
 
     The constructor makes the momentum classifier a frozen copy of the classifier, buffers included.
+
+    Args:
+        classifier: The network to train.
+        momentum_classifier: A second one of the same architecture; its values are overwritten.
+        mode: See `AutoMixOptions.momentum_mode`.
+        buffers: See `AutoMixOptions.momentum_buffers`.
+
+    Source:
+        The paper's momentum pipeline; OpenMixup's `AutoMixup` and `AdAutoMix` have it each. Differs
+        by the two options, whose defaults are the reference's.
     """
 
     def __init__(
