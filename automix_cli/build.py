@@ -8,18 +8,29 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any, TypeVar, cast
 
+import numpy as np
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
 from automix_cli.data.batches import BatchPlan
 from automix_cli.data.datasets import DataSplits
-from automix_cli.engine.loop import Plan
+from automix_cli.engine.loop import Draw, Plan
 from automix_cli.engine.step import StepValues
 from automix_cli.errors import SettingsError
-from automix_cli.method import AutoMix, AutoMixOptions, MixBlock, MixBlockOptions, schedules
+from automix_cli.method import (
+    AutoMix,
+    AutoMixOptions,
+    MixBlock,
+    MixBlockOptions,
+    RivalOptions,
+    RivalTraining,
+    sample_draws,
+    schedules,
+)
 from automix_cli.models.classifier import Classifier, ClassifierSpec, build_classifier
 from automix_cli.settings import (
     MixSettings,
@@ -27,6 +38,8 @@ from automix_cli.settings import (
     OptimizerSettings,
     Settings,
 )
+
+Options = TypeVar("Options")
 
 
 def classifier(
@@ -52,8 +65,14 @@ def classifier(
         raise SettingsError(f"cannot build the model: {problem}", hint="see `[model]`") from problem
 
 
-def automix(model: ModelSettings, mix: MixSettings, splits: DataSplits) -> AutoMix:
-    """Classifier, its momentum copy and the mix block between them."""
+def method(model: ModelSettings, mix: MixSettings, splits: DataSplits) -> nn.Module:
+    """What is trained: a classifier, its momentum copy, and the way images are mixed.
+
+    The classifier is built first, so that its first weights are the same whatever the method.
+
+    Raises:
+        SettingsError: the model cannot be built, or cannot be trained with this method.
+    """
     images = splits.train.images
     network = classifier(
         model,
@@ -61,32 +80,60 @@ def automix(model: ModelSettings, mix: MixSettings, splits: DataSplits) -> AutoM
         in_channels=images.shape[1],
         size=images.shape[2],
     )
-    mix_block = MixBlock(
-        network.feature_channels,
-        MixBlockOptions(
-            lam_embedding=mix.lam_embedding,
-            reduction=mix.reduction,
-            projection_norm=mix.projection_norm,
-            sigmoid_after_upsampling=mix.sigmoid_after_upsampling,
-        ),
-    )
+    if mix.method != "automix":
+        return rival(network, mix, splits)
+    mix_block = MixBlock(network.feature_channels, _same_names(MixBlockOptions, mix))
     return AutoMix(network, copy.deepcopy(network), mix_block, automix_options(mix))
+
+
+def rival(network: Classifier, mix: MixSettings, splits: DataSplits) -> RivalTraining:
+    """Training with another mixer, which is shown one image to see that it can serve it.
+
+    Raises:
+        SettingsError: the mixer has no use for such images or such a network.
+    """
+    options = _same_names(RivalOptions, mix, pixel_std=splits.std)
+    training = RivalTraining(network, copy.deepcopy(network), options)
+    image = torch.zeros(1, *splits.train.images.shape[1:])
+    try:
+        training.mix(image, torch.zeros(1, dtype=torch.int64), np.random.default_rng(0))
+    except ValueError as problem:
+        raise SettingsError(
+            f"`mix.method` `{mix.method}` cannot train this model on these images: {problem}",
+            hint="choose another `--method`, or other images",
+        ) from problem
+    return training
 
 
 def automix_options(mix: MixSettings) -> AutoMixOptions:
     """The options of the method; they have the names of the settings."""
-    wanted = AutoMixOptions.__dataclass_fields__
-    return AutoMixOptions(**{name: getattr(mix, name) for name in wanted})
+    return _same_names(AutoMixOptions, mix)
 
 
-def optimizer(settings: OptimizerSettings, model: AutoMix) -> Optimizer:
+def _same_names(options: type[Options], mix: MixSettings, **others: object) -> Options:
+    """Options whose fields have the names of settings, but for `others`."""
+    names = [each.name for each in fields(cast(Any, options)) if each.name not in others]
+    return options(**{name: getattr(mix, name) for name in names}, **others)
+
+
+def draw(mix: MixSettings, device: torch.device) -> Draw:
+    """What is random about a batch: AutoMix's draws; of a rival, the generator it draws from."""
+    if mix.method != "automix":
+        return lambda rng, n, shared_rng: rng
+    options = automix_options(mix)
+    return lambda rng, n, shared_rng: sample_draws(rng, n, options, shared_rng).to(device)
+
+
+def optimizer(settings: OptimizerSettings, model: nn.Module) -> Optimizer:
     """SGD or AdamW over classifier and mix block; the momentum classifier is in no group.
 
     Groups are named `classifier` and `mix_block`, each with a `/no_decay` twin when norms and
     biases are spared. The learning rates are written by the training step.
     """
     groups: list[dict[str, object]] = []
-    for name, module in (("classifier", model.classifier), ("mix_block", model.mix_block)):
+    for name, module in model.named_children():
+        if name == "momentum_classifier":
+            continue
         momentum = settings.mix_block_momentum if name == "mix_block" else None
         for suffix, parameters in _by_decay(module, decay_all=settings.decay_norm_and_bias).items():
             if not parameters:
@@ -114,6 +161,8 @@ def _by_decay(module: nn.Module, *, decay_all: bool) -> dict[str, list[nn.Parame
     """Split parameters into those that decay and, unless all do, norms, biases and embeddings."""
     kept: dict[str, list[nn.Parameter]] = {"": [], "/no_decay": []}
     for name, parameter in module.named_parameters():
+        if not parameter.requires_grad:
+            continue
         spared = parameter.ndim <= 1 or name.endswith(("cls_token", "pos_embed", "bias_table"))
         kept["/no_decay" if spared and not decay_all else ""].append(parameter)
     return kept
@@ -154,11 +203,19 @@ def values_at(settings: Settings, steps_per_epoch: int) -> Callable[[int], StepV
     total_steps = train.epochs * steps_per_epoch
     rate = learning_rate_schedule(settings.optimizer, train.epochs, steps_per_epoch)
     mix_block_rate = mix_block_schedule(settings.optimizer, rate)
+    has_mix_block = mix.method == "automix"
+
+    def mask_area_weight(step: int) -> float:
+        return schedules.mask_area_weight(
+            step, total_steps, base=mix.mask_area_weight, schedule=mix.mask_area_schedule
+        )
 
     def values(step: int) -> StepValues:
         return StepValues(
             learning_rate=schedules.learning_rate(step, rate),
-            mix_block_learning_rate=schedules.learning_rate(step, mix_block_rate),
+            mix_block_learning_rate=schedules.learning_rate(step, mix_block_rate)
+            if has_mix_block
+            else None,
             momentum_coefficient=schedules.momentum_coefficient(
                 step,
                 total_steps,
@@ -166,9 +223,7 @@ def values_at(settings: Settings, steps_per_epoch: int) -> Callable[[int], StepV
                 end=train.momentum_coefficient_end,
                 constant_fraction=train.momentum_constant_fraction,
             ),
-            mask_area_weight=schedules.mask_area_weight(
-                step, total_steps, base=mix.mask_area_weight, schedule=mix.mask_area_schedule
-            ),
+            of_method={"mask_area_weight": mask_area_weight(step)} if has_mix_block else {},
         )
 
     return values

@@ -46,16 +46,25 @@ from automix_cli.method.mixers import (
     transmix,
     vanilla,
 )
+from automix_cli.method.mixers.objectives import (
+    decoupled_cross_entropy,
+    label_weights,
+    mixture_binary_cross_entropy,
+)
 from automix_cli.method.momentum import estimate_batch_norm
 from automix_cli.method.options import AutoMixOptions, MixBlockOptions
 from automix_cli.method.pairing import Draws, Pairing, sample_draws
+from automix_cli.method.rival_training import DecoupledLosses, RivalLosses, RivalTraining
+from automix_cli.method.rivals import RIVALS, RivalOptions
 
 __all__ = [
     "MIXERS",
+    "RIVALS",
     "AutoMix",
     "AutoMixOptions",
     "Classifier",
     "CoMixupOptions",
+    "DecoupledLosses",
     "Draws",
     "JointMixture",
     "Losses",
@@ -67,23 +76,29 @@ __all__ = [
     "Pairing",
     "Projection",
     "PuzzleMixOptions",
+    "RivalLosses",
+    "RivalOptions",
+    "RivalTraining",
     "alignmix",
     "area_ratio",
     "attentivemix",
     "class_activation_maps",
     "comixup",
     "cutmix",
+    "decoupled_cross_entropy",
     "estimate_batch_norm",
     "fall_back_to_mixup",
     "fmix",
     "gradient_saliency",
     "gridmix",
     "joint_cross_entropy",
+    "label_weights",
     "mask_area",
     "mask_area_loss",
     "mix_features",
     "mix_images",
     "mixed_cross_entropy",
+    "mixture_binary_cross_entropy",
     "mixture_cross_entropy",
     "mixup",
     "mixup_or_cutmix",
