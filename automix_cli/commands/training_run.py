@@ -12,7 +12,6 @@ from automix_cli import build
 from automix_cli.commands.bookkeeping import Bookkeeper
 from automix_cli.commands.rehearsal import rehearse
 from automix_cli.commands.requests import TrainRequest
-from automix_cli.data.batches import TrainBatches
 from automix_cli.data.datasets import DataSplits, load_splits
 from automix_cli.engine.checkpoint import Checkpoint, load_checkpoint, restore
 from automix_cli.engine.loop import Plan, Training, TrainState, fit
@@ -113,14 +112,12 @@ def prepare_run(settings: Settings) -> Prepared:
     seed_initialisation(settings.run.seed)
     method = build.method(settings.model, settings.mix, splits)
     model, optimizer = prepare(accelerator, method, build.optimizer(settings.optimizer, method))
-    batches = TrainBatches(
-        splits.train,
-        splits.mean,
-        splits.std,
-        build.batch_plan(
-            settings, rank=accelerator.process_index, num_ranks=accelerator.num_processes
-        ),
-        accelerator.device,
+    batches = build.train_batches(
+        settings,
+        splits,
+        rank=accelerator.process_index,
+        num_ranks=accelerator.num_processes,
+        device=accelerator.device,
     )
     training = Training(
         accelerator=accelerator,

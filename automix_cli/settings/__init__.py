@@ -5,16 +5,15 @@ sections that grow with the method, and `rules` what sections are made of. `keys
 plain data, `toml` reads and writes files, `problems` says what is wrong.
 """
 
+from automix_cli.settings.mix import MixSettings
 from automix_cli.settings.model import (
     DataSettings,
     EvaluationSettings,
-    MixSettings,
     ModelSettings,
-    OptimizerSettings,
     RunSettings,
     Settings,
-    TrainSettings,
 )
+from automix_cli.settings.training import OptimizerSettings, TrainSettings
 
 __all__ = [
     "DataSettings",

@@ -21,17 +21,6 @@ from automix_cli.settings.mix import MixSettings
 from automix_cli.settings.rules import Count, Rule, Section, ShareBelowOne, require
 from automix_cli.settings.training import OptimizerSettings, TrainSettings
 
-__all__ = [
-    "DataSettings",
-    "EvaluationSettings",
-    "MixSettings",
-    "ModelSettings",
-    "OptimizerSettings",
-    "RunSettings",
-    "Settings",
-    "TrainSettings",
-]
-
 
 def _usable_path(path: Path) -> Path:
     """Expand `~`, and refuse what no file system takes."""

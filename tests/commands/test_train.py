@@ -191,14 +191,20 @@ def test_cifar_files_of_the_wrong_checksum_are_refused(automix: Automix, tmp_pat
         ("model.backbone=resnet81", "resnet18"),
         ("model.feature_stage=9", "feature_stage"),
         ("model.backbone=vit_tiny_patch16_224", "stem"),
+        ("data.crop_padding=32", "padding must be in [0, 32), got 32"),
     ],
 )
-def test_a_model_that_cannot_be_built_is_a_settings_error(
-    automix: Automix, wrong: str, part: str
-) -> None:
+def test_what_cannot_be_built_is_a_settings_error(automix: Automix, wrong: str, part: str) -> None:
     result = automix("train", *QUICK, "--set", wrong, "-o", "run")
     assert result.exit_code == 2
     assert part in result.stderr
+
+
+def test_an_epoch_without_a_whole_batch_is_a_settings_error(automix: Automix) -> None:
+    wanted = ("--batch-size", "2000", "--set", "train.drop_last=true")
+    result = automix("train", *wanted, "-o", "run")
+    assert result.exit_code == 2
+    assert "1437 training images do not fill one batch of 2000" in result.stderr
 
 
 def test_a_device_that_is_not_there_is_a_settings_error(automix: Automix) -> None:

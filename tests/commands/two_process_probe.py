@@ -12,8 +12,14 @@ from automix_cli.settings.layering import Overrides, load
 
 
 def settings_of_probe() -> Settings:
-    """Three steps of 15 images: an odd batch, shared out unevenly."""
-    sets = ("train.max_steps=3", "train.batch_size=15", "run.device=cpu", "train.log_every=1")
+    """Three steps of 15 images in two micro-batches: shared out unevenly over two processes."""
+    sets = (
+        "train.max_steps=3",
+        "train.batch_size=15",
+        "train.accumulation_steps=2",
+        "train.log_every=1",
+        "run.device=cpu",
+    )
     return load(Overrides(preset="digits-tiny", sets=sets), environment={})[0]
 
 
@@ -21,7 +27,7 @@ def main(folder: Path) -> None:
     """Train and save the state, the pixels and the ratios of this process."""
     prepared = prepare_run(settings_of_probe())
     training = prepared.training
-    seen = [micro_batches(training, 0, step)[0] for step in range(3)]
+    seen = [micro_batches(training, 0, step) for step in range(3)]
     hooks = Hooks(
         advance=lambda _: None,
         record=lambda _: None,
@@ -34,8 +40,8 @@ def main(folder: Path) -> None:
     content = {
         "num_processes": accelerator.num_processes,
         "state": accelerator.unwrap_model(training.model).state_dict(),
-        "images": [batch.images for batch in seen],
-        "lam": torch.cat([batch.draws.for_classifier.lam[:1] for batch in seen]),
+        "images": [torch.cat([batch.images for batch in step]) for step in seen],
+        "lam": torch.cat([batch.draws.for_classifier.lam[:1] for step in seen for batch in step]),
     }
     torch.save(content, folder / f"rank{accelerator.process_index}.pt")
     accelerator.end_training()
