@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from automix_cli import __version__, errors
 from automix_cli.cli import app
 from automix_cli.cli.boundary import EXIT_CODES, ErrorBoundary
-from automix_cli.cli.options import complete_preset
+from automix_cli.cli.options import complete_method, complete_preset
 
 COMMANDS = [["train"], ["eval"], ["settings"], ["presets"]]
 PRESET_COMMANDS = [["presets", name] for name in ("list", "show", "copy", "diff")]
@@ -108,6 +108,11 @@ def test_options_may_be_spelled_with_underscores() -> None:
 def test_completion_offers_the_presets_that_begin_with_what_was_typed() -> None:
     assert complete_preset("cifar100-r") == ["cifar100-r18", "cifar100-rx50"]
     assert complete_preset("no-such") == []
+
+
+def test_completion_offers_the_methods_that_begin_with_what_was_typed() -> None:
+    assert complete_method("mix") == ["mixup", "mixup_or_cutmix"]
+    assert complete_method("no-such") == []
 
 
 def test_shared_options_have_one_spelling_in_every_command() -> None:

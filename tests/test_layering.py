@@ -122,3 +122,32 @@ def test_a_text_value_cannot_smuggle_in_a_second_key() -> None:
     overrides = Overrides(sets=("run.seed=1\nvalue2 = 2",))
     with pytest.raises(SettingsError, match=r"`run\.seed` must be a whole number"):
         load(overrides, environment=NOTHING)
+
+
+def alpha_of(*configs: Path, method: str | None = None, **more: object) -> float | None:
+    flags = () if method is None else (Flag("--method", "mix.method", method),)
+    overrides = Overrides("cifar100-r18", configs, flags, more.get("sets", ()))
+    return load(overrides, environment=more.get("environment", NOTHING))[0].mix.alpha
+
+
+def test_a_presets_alpha_goes_with_its_method() -> None:
+    assert alpha_of() == 2.0
+    assert alpha_of(method="automix") == 2.0
+    assert alpha_of(method="cutmix") == 0.2
+    assert alpha_of(method="vanilla") is None
+
+
+def test_an_alpha_that_comes_with_the_method_stays(tmp_path: Path) -> None:
+    file = write(tmp_path / "mine.toml", '[mix]\nalpha = 0.7\nmethod = "mixup"\n')
+    assert alpha_of(file) == 0.7
+    assert alpha_of(file, method="mixup") == 0.7
+    assert alpha_of(file, method="cutmix") == 0.2
+    assert alpha_of(method="mixup", sets=("mix.alpha=0.5",)) == 0.5
+    assert alpha_of(sets=("mix.alpha=0.5", "mix.method=mixup")) == 0.5
+    assert alpha_of(method="mixup", environment={"AUTOMIX_MIX__ALPHA": "0.4"}) == 0.4
+
+
+def test_an_alpha_left_out_is_said_to_be_the_default() -> None:
+    flag = Flag("--method", "mix.method", "cutmix")
+    _, origins = load(Overrides("cifar100-r18", flags=(flag,)), environment=NOTHING)
+    assert (origins["mix.method"], origins["mix.alpha"]) == ("--method", "default")

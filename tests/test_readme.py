@@ -11,6 +11,7 @@ from automix_cli import presets
 from automix_cli.cli import app
 from automix_cli.cli.boundary import EXIT_CODES
 from automix_cli.settings.keys import all_keys, all_sections
+from automix_cli.settings.mix import ALPHAS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -76,6 +77,12 @@ def test_every_setting_it_names_exists() -> None:
     sections = "|".join(all_sections())
     named = set(re.findall(rf"[`\s](?:{sections})\.([a-z_]+)=", README))
     assert named - {key.partition(".")[2] for key in all_keys()} == set()
+
+
+def test_its_table_of_methods_has_every_method_with_its_alpha() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([\d.]+|-) \|", README, flags=re.MULTILINE)
+    table = {name: None if alpha == "-" else float(alpha) for name, alpha in rows}
+    assert table == dict(ALPHAS)
 
 
 def test_every_file_it_links_to_exists() -> None:

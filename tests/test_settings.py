@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from automix_cli.settings import RunSettings, Settings
 from automix_cli.settings.keys import all_keys, all_sections, nearest_key
+from automix_cli.settings.mix import ALPHAS
 
 DEFAULTS = {
     "model.backbone": "resnet18",
@@ -19,7 +20,10 @@ DEFAULTS = {
     "data.holdout": 0.0,
     "data.crop_padding": 4,
     "data.flip": True,
-    "mix.alpha": 2.0,
+    "mix.method": "automix",
+    "mix.alpha": None,  # the method's own
+    "mix.loss": "cross_entropy",
+    "mix.decoupled_weight": 0.0,
     "mix.lam_embedding": "concat",
     "mix.upsampling": "nearest",
     "mix.sigmoid_after_upsampling": True,
@@ -129,7 +133,7 @@ def test_every_section_says_what_it_is_about() -> None:
 
 def test_optional_keys_are_unset_by_default_so_that_absent_means_unset() -> None:
     optional = [key for key in all_keys().values() if key.optional]
-    assert len(optional) == 9
+    assert len(optional) == 10
     assert all(key.default is None for key in optional)
 
 
@@ -288,3 +292,26 @@ def test_the_nearest_key_is_the_one_that_was_meant(typed: str, meant: str | None
 )
 def test_what_a_value_must_be_is_said_in_words(key: str, wanted: str) -> None:
     assert all_keys()[key].wanted == wanted
+
+
+@pytest.mark.parametrize("method", ALPHAS)
+def test_an_unset_alpha_is_the_methods_own(method: str) -> None:
+    assert settings_with(mix__method=method).mix.alpha == ALPHAS[method]
+    assert settings_with(mix__method=method, mix__alpha=None).mix.alpha == ALPHAS[method]
+
+
+def test_every_method_has_a_line_in_the_table_of_alphas() -> None:
+    assert all_keys()["mix.method"].choices == tuple(ALPHAS)
+
+
+@pytest.mark.parametrize(
+    ("values", "part"),
+    [
+        ({"method": "vanilla", "alpha": 1.0}, "`mix.alpha` must be unset: `vanilla` has none"),
+        ({"loss": "bce"}, "`mix.loss` must be `cross_entropy`, the only one that AutoMix has"),
+        ({"decoupled_weight": 0.1}, "must be 0: AutoMix has no decoupled loss"),
+    ],
+)
+def test_what_a_method_has_not_is_refused(values: dict[str, object], part: str) -> None:
+    with pytest.raises(ValidationError, match=part):
+        Settings.model_validate({"mix": values})

@@ -26,7 +26,7 @@ def problem(overrides: Overrides, environment: dict[str, str] | None = None) -> 
         ("mix.alhpa=1", "unknown setting `mix.alhpa` (from --set)", "did you mean `mix.alpha`?"),
         ("lr=1", "unknown setting `lr` (from --set)", "did you mean `optimizer.lr`?"),
         ("zzz.qqq=1", "unknown setting `zzz.qqq`", "`automix settings` lists all of them"),
-        ("mix=1", "`mix` is a section, not a setting (from --set)", "such as `mix.alpha`"),
+        ("mix=1", "`mix` is a section, not a setting (from --set)", "such as `mix.method`"),
         ("mix.alpha", "`--set mix.alpha` must be KEY=VALUE", "`--set optimizer.lr=0.05`"),
         ("optimizer.lr=.05", "`optimizer.lr` must be a number", "did you mean `0.05`"),
         ("train.epochs=1e2", "`train.epochs` must be a whole number", "did you mean `100`?"),

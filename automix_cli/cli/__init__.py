@@ -22,6 +22,7 @@ from automix_cli.cli.options import (
     DryRun,
     Epochs,
     Json,
+    Method,
     MixedPrecision,
     OutputDir,
     Preset,
@@ -69,6 +70,7 @@ def root(
 def train(  # noqa: PLR0913 - Typer reads the flags from the signature
     *,
     preset: Preset = None,
+    method: Method = None,
     config: Config = None,
     sets: Set = None,
     seed: Seed = None,
@@ -90,7 +92,7 @@ def train(  # noqa: PLR0913 - Typer reads the flags from the signature
     print_config: PrintConfig = False,
     as_json: Json = False,
 ) -> None:
-    """Train a classifier with AutoMix and leave a run folder behind.
+    """Train a classifier with AutoMix or a rival, and leave a run folder behind.
 
     Flags and --set beat AUTOMIX_* variables, those beat --config, that beats
     --preset, and that beats the defaults.
@@ -98,6 +100,7 @@ def train(  # noqa: PLR0913 - Typer reads the flags from the signature
     Examples:
     $ automix train --preset digits-tiny
     $ automix train -p cifar100-r18 --data-dir ~/data --epochs 400
+    $ automix train -p cifar100-r18 --data-dir ~/data --method cutmix
     $ automix train --config mine.toml --set optimizer.lr=0.05 --print-config
     $ automix train --resume
     """
@@ -106,6 +109,7 @@ def train(  # noqa: PLR0913 - Typer reads the flags from the signature
     from automix_cli.settings.layering import Flag, Overrides
 
     flags = (
+        Flag("--method", "mix.method", method),
         Flag("--seed", "run.seed", seed),
         Flag("--output-dir", "run.output_dir", output_dir),
         Flag("--data-dir", "data.dir", data_dir),

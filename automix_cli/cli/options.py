@@ -19,6 +19,13 @@ def complete_preset(typed: str) -> list[str]:
     return [name for name in presets.names() if name.startswith(typed)]
 
 
+def complete_method(typed: str) -> list[str]:
+    """Names of methods that begin with what was typed."""
+    from automix_cli.settings.mix import ALPHAS
+
+    return [name for name in ALPHAS if name.startswith(typed)]
+
+
 def with_hyphens(name: str) -> str:
     """Accept `--mixed_precision`, which people used to Hugging Face write."""
     return name.replace("_", "-")
@@ -31,6 +38,17 @@ Preset = Annotated[
         "-p",
         help="Start from a preset.",
         autocompletion=complete_preset,
+        metavar="NAME",
+    ),
+]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        "--method",
+        "-m",
+        help="How to mix: automix (default), vanilla, mixup, cutmix, ... (`automix settings"
+        " mix.method`).",
+        autocompletion=complete_method,
         metavar="NAME",
     ),
 ]

@@ -23,7 +23,7 @@ from automix_cli.engine.checkpoint import Header, save_checkpoint, save_classifi
 from automix_cli.engine.loop import Hooks, Training, TrainState
 from automix_cli.engine.runtime import StopRequest, add_over_processes, peak_memory_bytes
 from automix_cli.evaluation.accuracy import Accuracy, measure
-from automix_cli.method import AutoMix, estimate_batch_norm
+from automix_cli.method import AutoMix, RivalTraining, estimate_batch_norm
 from automix_cli.models.classifier import Classifier
 from automix_cli.reporting import records
 from automix_cli.reporting.progress import TrainProgress
@@ -64,9 +64,10 @@ class Bookkeeper:
     timed_step: int = 0
 
     @property
-    def automix(self) -> AutoMix:
+    def method(self) -> AutoMix | RivalTraining:
         """The model without its wrapper."""
-        return cast(AutoMix, self.training.accelerator.unwrap_model(self.training.model))
+        model = self.training.accelerator.unwrap_model(self.training.model)
+        return cast(AutoMix | RivalTraining, model)
 
     @property
     def stands_for(self) -> str:
@@ -97,7 +98,7 @@ class Bookkeeper:
         """Write the mean losses since the last record, the schedules' values and the speed."""
         steps = self.state.step - self.timed_step
         seconds = time.perf_counter() - self.timed_since
-        losses = {"total", "one_hot", "mixed", "mix_block", "mask_area"}
+        losses = {name for name in self.state.names if not name.endswith("_ratio")}
         named = {f"loss/{key}" if key in losses else key: each for key, each in values.items()}
         named["seconds_per_step"] = seconds / steps
         named["images_per_second"] = self.settings.train.batch_size * steps / seconds
@@ -116,9 +117,9 @@ class Bookkeeper:
             self.metrics.append(record)
 
     def evaluate(self) -> bool:
-        """Measure four heads on every split, and say whether the judged one is the best so far."""
+        """Measure every head on every split, and say whether the judged one is the best so far."""
         if self.settings.mix.momentum_buffers == "precise":
-            estimate_batch_norm(self.automix.momentum_classifier, self.images_for_batch_norm())
+            estimate_batch_norm(self.method.momentum_classifier, self.images_for_batch_norm())
         measured: dict[str, dict[str, Any]] = {}
         for split in ("validation", "test"):
             image_set: ImageSet | None = getattr(self.splits, split)
@@ -138,7 +139,7 @@ class Bookkeeper:
         return is_best
 
     def measure(self, image_set: ImageSet) -> dict[str, Any]:
-        """Accuracies of the four heads on one image set, shared out over the processes."""
+        """Accuracies of the heads on one image set, shared out over the processes."""
         accelerator = self.training.accelerator
         batches = evaluation_batches(
             image_set,
@@ -148,7 +149,7 @@ class Bookkeeper:
             rank=accelerator.process_index,
             num_ranks=accelerator.num_processes,
         )
-        self.automix.eval()
+        self.method.eval()
         measured = measure(
             self.predict,
             batches,
@@ -158,15 +159,17 @@ class Bookkeeper:
         return {head: accuracy_record(each) for head, each in measured.items()}
 
     def predict(self, images: Tensor) -> dict[str, Tensor]:
-        """Logits of both networks with both heads."""
-        momentum = cast(Classifier, self.automix.momentum_classifier).forward_heads(images)
-        online = cast(Classifier, self.automix.classifier).forward_heads(images)
-        return {
-            "momentum_one_hot": momentum[0],
-            "momentum_mixed": momentum[1],
-            "classifier_one_hot": online[0],
-            "classifier_mixed": online[1],
-        }
+        """Logits of both networks with every head that is trained."""
+        logits: dict[str, Tensor] = {}
+        classifier = cast(Classifier, self.method.classifier)
+        has_mixed_head = any(each.requires_grad for each in classifier.head_mixed.parameters())
+        momentum_classifier = cast(Classifier, self.method.momentum_classifier)
+        for name, network in (("momentum", momentum_classifier), ("classifier", classifier)):
+            one_hot, mixed = network.forward_heads(images)
+            logits[f"{name}_one_hot"] = one_hot
+            if has_mixed_head:
+                logits[f"{name}_mixed"] = mixed
+        return logits
 
     def images_for_batch_norm(self) -> Iterator[Tensor]:
         """Clean training images without augmentation, the same on every process."""
@@ -200,7 +203,7 @@ class Bookkeeper:
         """Write the portable classifier and the summary; the run is then finished."""
         summary = self.summary()
         if self.training.accelerator.is_main_process:
-            weights = self.automix.momentum_classifier.state_dict()
+            weights = self.method.momentum_classifier.state_dict()
             kept = {name: each for name, each in weights.items() if "head_mixed" not in name}
             save_classifier(self.folder / records.CLASSIFIER, kept, self.header())
             records.write_json(self.folder / records.SUMMARY, summary)
@@ -214,6 +217,7 @@ class Bookkeeper:
         return {
             "schema_version": 1,
             "preset": self.settings.run.preset,
+            "method": self.settings.mix.method,
             "seed": self.settings.run.seed,
             "step": self.state.step,
             "epochs": position["epoch"],

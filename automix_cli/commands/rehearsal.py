@@ -7,10 +7,11 @@ import sys
 import time
 from typing import Any, cast
 
+from torch import nn
+
 from automix_cli.engine.loop import Plan, Training, micro_batches
 from automix_cli.engine.runtime import peak_memory_bytes, seed_step
 from automix_cli.engine.step import train_step
-from automix_cli.method import AutoMix
 from automix_cli.reporting.progress import say
 from automix_cli.reporting.tables import key_value_table, print_tables
 from automix_cli.settings import Settings
@@ -58,11 +59,12 @@ def _timed_step(training: Training, plan: Plan, step: int) -> float:
 
 
 def _sizes(training: Training) -> dict[str, Any]:
-    automix = cast(AutoMix, training.accelerator.unwrap_model(training.model))
+    method = cast(nn.Module, training.accelerator.unwrap_model(training.model))
     images = next(iter(training.batches.at(0))).images
     counts = {
         f"parameters_{name}": sum(each.numel() for each in module.parameters())
-        for name, module in (("classifier", automix.classifier), ("mix_block", automix.mix_block))
+        for name, module in method.named_children()
+        if name != "momentum_classifier"
     }
     shape = " x ".join(str(size) for size in images.shape)
     return {**counts, "images_per_process_and_pass": shape}

@@ -110,8 +110,8 @@ def prepare_run(settings: Settings) -> Prepared:
         make_deterministic()
     splits = load_data(settings.data, accelerator)
     seed_initialisation(settings.run.seed)
-    automix = build.automix(settings.model, settings.mix, splits)
-    model, optimizer = prepare(accelerator, automix, build.optimizer(settings.optimizer, automix))
+    method = build.method(settings.model, settings.mix, splits)
+    model, optimizer = prepare(accelerator, method, build.optimizer(settings.optimizer, method))
     batches = build.train_batches(
         settings,
         splits,
@@ -125,7 +125,7 @@ def prepare_run(settings: Settings) -> Prepared:
         optimizer=optimizer,
         batches=batches,
         values_at=build.values_at(settings, batches.steps_per_epoch),
-        options=build.automix_options(settings.mix),
+        draw=build.draw(settings.mix, accelerator.device),
     )
     return Prepared(settings, splits, training, build.plan(settings, batches.steps_per_epoch))
 
@@ -188,9 +188,9 @@ def announce(
     accelerator = training.accelerator
     share = f"batch {settings.train.batch_size} over {accelerator.num_processes} process(es)"
     say(
-        f"run {folder}: {settings.model.backbone} on {prepared.splits.name}, "
-        f"{len(prepared.splits.train):,} images, {share}, {accelerator.device}, "
-        f"precision {accelerator.mixed_precision}, seed {settings.run.seed}",
+        f"run {folder}: {settings.mix.method}, {settings.model.backbone} on "
+        f"{prepared.splits.name}, {len(prepared.splits.train):,} images, {share}, "
+        f"{accelerator.device}, precision {accelerator.mixed_precision}, seed {settings.run.seed}",
     )
     if checkpoint is None:
         return

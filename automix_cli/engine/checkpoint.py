@@ -45,7 +45,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint as read; `model` is the state of the whole `AutoMix` module."""
+    """A checkpoint as read; `model` is the state of the whole method, such as `AutoMix`."""
 
     path: Path
     header: Header

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
@@ -21,10 +22,13 @@ from torch import Tensor, nn
 
 from automix_cli.data.batches import TrainBatches
 from automix_cli.engine.runtime import seed_step
-from automix_cli.engine.step import MicroBatch, StepValues, train_step
+from automix_cli.engine.step import MicroBatch, NamedLosses, StepValues, train_step
 from automix_cli.errors import DivergedError, Interrupted
-from automix_cli.method import AutoMixOptions, Losses, sample_draws
 from automix_cli.randomness import Purpose, stream
+
+Draw = Callable[[np.random.Generator, int, np.random.Generator], Any]
+"""All that is random about n images, as the method wants it, on the training device: from this
+process's generator for them, n, and a generator in the same state on every process."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Training:
     optimizer: AcceleratedOptimizer
     batches: TrainBatches
     values_at: Callable[[int], StepValues]
-    options: AutoMixOptions
+    draw: Draw
 
 
 @dataclass(frozen=True)
@@ -72,13 +76,15 @@ class TrainState:
 
     step: int = 0
     seconds: float = 0.0
+    names: tuple[str, ...] = ()  # of the losses
     sums: Tensor | None = None  # of each loss since the last record, on the device
     summed_steps: int = 0
     best: dict[str, float] = field(default_factory=dict)
     last: dict[str, Any] = field(default_factory=dict)  # the newest evaluation
 
-    def add(self, losses: Losses) -> None:
+    def add(self, losses: NamedLosses) -> None:
         """Add one step's losses to the running sums, without waiting for the device."""
+        self.names = losses._fields
         stacked = torch.stack(list(losses)).float()
         self.sums = stacked if self.sums is None else self.sums + stacked
         self.summed_steps += 1
@@ -122,7 +128,7 @@ def fit(training: Training, plan: Plan, state: TrainState, hooks: Hooks) -> None
         stopping = hooks.stop_signal()
         saving = plan.wants_saving(state.step) or bool(stopping)
         if state.step % plan.log_every == 0 or plan.is_epoch_end(state.step):
-            hooks.record({**values._asdict(), **mean_losses(training.accelerator, state)})
+            hooks.record({**values.by_name(), **mean_losses(training.accelerator, state)})
         state.seconds = time.perf_counter() - started
         is_best = plan.wants_evaluation(state.step) and hooks.evaluate()
         if saving:
@@ -137,18 +143,16 @@ def fit(training: Training, plan: Plan, state: TrainState, hooks: Hooks) -> None
 
 
 def micro_batches(training: Training, seed: int, step: int) -> list[MicroBatch]:
-    """This process's images of a step, each micro-batch with its own ratios and pairings."""
+    """This process's images of a step, each micro-batch with its own draws."""
     rank = training.accelerator.process_index
     prepared: list[MicroBatch] = []
     for number, batch in enumerate(training.batches.at(step)):
-        draws = sample_draws(
+        draws = training.draw(
             stream(Purpose.PAIRING, seed, step, number, rank + 1),
             len(batch.labels),
-            training.options,
-            shared_rng=stream(Purpose.PAIRING, seed, step, number, 0),  # the same on every process
+            stream(Purpose.PAIRING, seed, step, number, 0),  # the same on every process
         )
-        on_device = draws.to(training.accelerator.device)
-        prepared.append(MicroBatch(batch.images, batch.labels, on_device, batch.share))
+        prepared.append(MicroBatch(batch.images, batch.labels, draws, batch.share))
     return prepared
 
 
@@ -160,7 +164,7 @@ def mean_losses(accelerator: Accelerator, state: TrainState) -> dict[str, float]
     """
     assert state.sums is not None  # a step has been added, or there is nothing to record
     means = cast(Tensor, accelerator.reduce(state.sums / state.summed_steps, reduction="mean"))
-    named = dict(zip(Losses._fields, means.tolist(), strict=True))
+    named = dict(zip(state.names, means.tolist(), strict=True))
     first = state.step - state.summed_steps
     for name, value in named.items():
         if not math.isfinite(value):

@@ -1,14 +1,15 @@
 """THE training step: mix, forward, backward, step, then let the momentum classifier follow.
 
 Everything random (`draws`) and everything scheduled (`values`) is handed in. The mixing and the
-losses are in `method/automix.py`; who calls this, and when, is in `engine/loop.py`.
+losses are the method's, `method/automix.py` or `method/rival_training.py`: a module from images,
+labels and draws to losses by name. Who calls this, and when, is in `engine/loop.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 from accelerate import Accelerator
@@ -16,7 +17,18 @@ from accelerate.optimizer import AcceleratedOptimizer
 from torch import Tensor, nn
 
 from automix_cli.engine.runtime import average_buffers
-from automix_cli.method import AutoMix, Draws, Losses
+
+
+class NamedLosses(Protocol):
+    """What a method's forward returns: a `NamedTuple` of scalars, of which `total` is minimised."""
+
+    total: Any
+    _fields: Any
+    _make: Any
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Every loss, in the order of its names."""
+        ...
 
 
 class MicroBatch(NamedTuple):
@@ -24,7 +36,7 @@ class MicroBatch(NamedTuple):
 
     images: Tensor  # (n, c, h, w) normalised
     labels: Tensor  # (n,)
-    draws: Draws  # who is mixed with whom, and how much
+    draws: Any  # all that is random about them, as the method wants it
     share: (
         float  # weight of these n images' mean loss; the shares of all processes sum to their count
     )
@@ -34,9 +46,15 @@ class StepValues(NamedTuple):
     """What the schedules say at one step."""
 
     learning_rate: float
-    mix_block_learning_rate: float
+    mix_block_learning_rate: float | None  # None: the method has no mix block
     momentum_coefficient: float
-    mask_area_weight: float
+    of_method: Mapping[str, float]  # what else its forward takes, by name
+
+    def by_name(self) -> dict[str, float]:
+        """Every value that this method has."""
+        named = {name: each for name, each in self._asdict().items() if each is not None}
+        del named["of_method"]
+        return {**named, **self.of_method}
 
 
 def train_step(
@@ -47,8 +65,8 @@ def train_step(
     values: StepValues,
     *,
     clip_norm: float | None = None,
-) -> Losses:
-    """One update of classifier and mix block, followed by the momentum classifier.
+) -> NamedLosses:
+    """One update of what the method trains, followed by its momentum classifier.
 
     The gradient is that of the mean over all images of the step on all processes, however they are
     shared out: DistributedDataParallel averages over processes, `share` corrects for unequal parts.
@@ -60,19 +78,19 @@ def train_step(
         is_mix_block = group["name"].startswith("mix_block")
         group["lr"] = values.mix_block_learning_rate if is_mix_block else values.learning_rate
 
-    parts: list[Losses] = []
+    parts: list[NamedLosses] = []
     for number, batch in enumerate(micro_batches, start=1):
         is_last = number == len(micro_batches)
         with nullcontext() if is_last else accelerator.no_sync(model):
-            losses: Losses = model(batch.images, batch.labels, batch.draws, values.mask_area_weight)
+            losses = model(batch.images, batch.labels, batch.draws, **values.of_method)
             accelerator.backward(losses.total * batch.share)
-        parts.append(Losses(*(loss.detach() * batch.share for loss in losses)))
+        parts.append(losses._make(loss.detach() * batch.share for loss in losses))
 
     if clip_norm is not None:
         accelerator.clip_grad_norm_(model.parameters(), clip_norm)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     if not optimizer.step_was_skipped:  # fp16 skips a step whose gradients overflowed
-        cast(AutoMix, accelerator.unwrap_model(model)).update_momentum(values.momentum_coefficient)
+        cast(Any, accelerator.unwrap_model(model)).update_momentum(values.momentum_coefficient)
     average_buffers(accelerator, model)
-    return Losses(*(torch.stack(cast(Any, each)).sum() for each in zip(*parts, strict=True)))
+    return parts[0]._make(torch.stack(each).sum() for each in zip(*parts, strict=True))

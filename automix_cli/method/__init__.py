@@ -59,13 +59,21 @@ from automix_cli.method.mixers import (
     transmix,
     vanilla,
 )
+from automix_cli.method.mixers.objectives import (
+    decoupled_cross_entropy,
+    label_weights,
+    mixture_binary_cross_entropy,
+)
 from automix_cli.method.momentum import estimate_batch_norm
 from automix_cli.method.options import AutoMixOptions, MixBlockOptions, SAMixBlockOptions
 from automix_cli.method.pairing import Draws, Pairing, sample_draws
+from automix_cli.method.rival_training import DecoupledLosses, RivalLosses, RivalTraining
+from automix_cli.method.rivals import RIVALS, RivalOptions
 from automix_cli.method.samix_block import SAMixBlock, SAMixProjection, rescale_lam
 
 __all__ = [
     "MIXERS",
+    "RIVALS",
     "AdAutoMix",
     "AdAutoMixDraws",
     "AdAutoMixLosses",
@@ -79,6 +87,7 @@ __all__ = [
     "Classifier",
     "CoMixupOptions",
     "Combination",
+    "DecoupledLosses",
     "Draws",
     "JointMixture",
     "Losses",
@@ -91,6 +100,9 @@ __all__ = [
     "Pairing",
     "Projection",
     "PuzzleMixOptions",
+    "RivalLosses",
+    "RivalOptions",
+    "RivalTraining",
     "SAMixBlock",
     "SAMixBlockOptions",
     "SAMixProjection",
@@ -102,6 +114,7 @@ __all__ = [
     "combined_cross_entropy",
     "comixup",
     "cutmix",
+    "decoupled_cross_entropy",
     "estimate_batch_norm",
     "fall_back_to_mixup",
     "fall_back_to_shares",
@@ -109,11 +122,13 @@ __all__ = [
     "gradient_saliency",
     "gridmix",
     "joint_cross_entropy",
+    "label_weights",
     "mask_area",
     "mask_area_loss",
     "mix_features",
     "mix_images",
     "mixed_cross_entropy",
+    "mixture_binary_cross_entropy",
     "mixture_cross_entropy",
     "mixup",
     "mixup_or_cutmix",

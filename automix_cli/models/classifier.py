@@ -114,6 +114,18 @@ class Classifier(nn.Module):
             intermediates_only=True,
         )[0]
 
+    def last_map(self, images: Tensor) -> Tensor:
+        """Give the last feature map `(n, d, h, w)`, which pooling makes the embedding of.
+
+        Raises:
+            ValueError: there is none, because the backbone ends in tokens or widens afterwards.
+        """
+        last = self.backbone.forward_features(images)
+        width = self.head_one_hot.in_features
+        if last.ndim != 4 or last.shape[1] != width:
+            raise ValueError(f"the backbone must end in a feature map of {width} channels")
+        return last
+
     def embed(self, images: Tensor) -> Tensor:
         """Give the embedding `(n, d)` on which the heads stand."""
         last = self.backbone.forward_features(images)

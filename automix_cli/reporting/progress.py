@@ -20,8 +20,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-LOSSES = ("total", "one_hot", "mixed", "mix_block", "mask_area")
-
 
 def say(text: str) -> None:
     """Tell a person something, on stderr, from the first process only."""
@@ -42,9 +40,15 @@ def duration(seconds: float) -> str:
 
 
 def losses_line(values: Mapping[str, float]) -> str:
-    """Losses by name, and the mask area measured over the area wanted."""
-    losses = "  ".join(f"{name} {values[f'loss/{name}']:.4f}" for name in LOSSES)
-    return f"{losses}  area/lam {values['area_ratio']:.3f}"
+    """Every loss by name, and of AutoMix the mask area measured over the area wanted."""
+    named = [
+        f"{name.removeprefix('loss/')} {each:.4f}"
+        for name, each in values.items()
+        if name.startswith("loss/")
+    ]
+    if "area_ratio" in values:
+        named.append(f"area/lam {values['area_ratio']:.3f}")
+    return "  ".join(named)
 
 
 class TrainProgress:

@@ -12,11 +12,16 @@ beside Typer. What is left is a merge of dictionaries, and the origin of every v
 
 Values in the environment and after --set are TOML literals; what is no literal is text, so that
 `--set mix.upsampling=bilinear` needs no quotes. `none` unsets an optional setting.
+
+`mix.alpha` belongs to the method that it was set with: where a preset, a file, or environment and
+command line together change `mix.method` without a word on alpha, it is unset, and the new method's
+own takes its place. A preset's 2.0 is AutoMix's, not CutMix's.
 """
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, cast
@@ -25,7 +30,7 @@ from pydantic import ValidationError
 
 from automix_cli import presets
 from automix_cli.errors import SettingsError
-from automix_cli.settings.keys import Key, all_keys, all_sections
+from automix_cli.settings.keys import all_keys, all_sections
 from automix_cli.settings.model import Settings
 from automix_cli.settings.problems import (
     Entry,
@@ -38,7 +43,7 @@ from automix_cli.settings.problems import (
     unknown_section,
     unknown_variable,
 )
-from automix_cli.settings.toml import literal, read_toml
+from automix_cli.settings.toml import read_toml, value_of
 
 Origins: TypeAlias = Mapping[str, str]
 """Which source set a value, by dotted key, for every key: `default`, `preset cifar100-r18`,
@@ -101,11 +106,14 @@ def load(
     if base is not None:
         merge.add(base)
     if overrides.preset is not None:
-        merge.add_preset(overrides.preset)
+        with merge.one_mind():
+            merge.add_preset(overrides.preset)
     for path in overrides.configs:
-        merge.add_file(path)
-    merge.add_environment(os.environ if environment is None else environment)
-    merge.add_command_line(overrides)
+        with merge.one_mind():
+            merge.add_file(path)
+    with merge.one_mind():
+        merge.add_environment(os.environ if environment is None else environment)
+        merge.add_command_line(overrides)
     return merge.result()
 
 
@@ -157,6 +165,15 @@ class _Merge:
             self.add(file_layer(path))
         except SettingsError as error:
             self._missing(error)
+
+    @contextmanager
+    def one_mind(self) -> Generator[None]:
+        """Forget alpha where what is added here changes the method but leaves alpha alone."""
+        before = dict(self.entries)
+        yield
+        same_alpha = self.entries.get("mix.alpha") is before.get("mix.alpha")
+        if same_alpha and _method(self.entries) != _method(before):
+            self.entries.pop("mix.alpha", None)
 
     def add_environment(self, environment: Mapping[str, str]) -> None:
         variables = {_variable(key): key for key in all_keys()}
@@ -222,19 +239,15 @@ class _Merge:
             self.problems.append(Problem(message, f"use `--preset {shown(text)}`"))
         else:
             known = all_keys().get(key)
-            self._set(key, Entry(_value(text, known) if known else text, origin))
+            self._set(key, Entry(value_of(text, known) if known else text, origin))
 
     def _missing(self, error: SettingsError) -> None:
         self.problems.append(Problem(error.message, error.hint))
         self.incomplete = True
 
 
-def _value(text: str, key: Key) -> object:
-    """Read a value given as text."""
-    if key.optional and text == "none":
-        return None
-    value = literal(text)
-    return text if key.is_text and not isinstance(value, str) else value
+def _method(entries: Mapping[str, Entry]) -> object:
+    return entries.get("mix.method", Entry(all_keys()["mix.method"].default, "default")).value
 
 
 def _is_unicode(value: object) -> bool:

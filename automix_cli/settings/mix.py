@@ -4,7 +4,9 @@
 where the two differ; the CIFAR presets state what the reference's results were made with.
 """
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
@@ -19,16 +21,67 @@ from automix_cli.settings.rules import (
     require,
 )
 
+ALPHAS: Mapping[str, float | None] = MappingProxyType(
+    {
+        "automix": 2.0,
+        "vanilla": None,
+        "mixup": 1.0,
+        "cutmix": 0.2,
+        "mixup_or_cutmix": None,
+        "smoothmix": None,
+        "fmix": 0.2,
+        "gridmix": 0.2,
+        "resizemix": 1.0,
+        "saliencymix": 0.2,
+        "snapmix": 1.0,
+        "puzzlemix": 1.0,
+        "comixup": 2.0,
+    }
+)
+"""By method, `mix.alpha` where nothing sets it: what the reference's CIFAR results were made with,
+and for SnapMix and Co-Mixup, of which it has none, the official code's. None: the method draws
+nothing that alpha could say something of."""
+
 
 class MixSettings(Section):
     """How two images become one, and what the mix block and the classifiers learn from it.
 
-    "The reference" is OpenMixup, the implementation behind the published numbers.
+    "The reference" is OpenMixup, the implementation behind the published numbers. `method`,
+    `alpha`, `loss`, `decoupled_weight`, `label_smoothing` and `momentum_buffers` concern other
+    methods than AutoMix too; the rest is AutoMix's.
     """
 
-    alpha: Positive = 2.0
+    method: Literal[
+        "automix",
+        "vanilla",
+        "mixup",
+        "cutmix",
+        "mixup_or_cutmix",
+        "smoothmix",
+        "fmix",
+        "gridmix",
+        "resizemix",
+        "saliencymix",
+        "snapmix",
+        "puzzlemix",
+        "comixup",
+    ] = "automix"
+    """How images are mixed. Every method but AutoMix trains on mixed images alone (`vanilla`: on
+    the images themselves), and every one has a momentum classifier."""
+
+    alpha: Positive | None = None
     """Concentration of Beta(alpha, alpha), from which each ratio `lam` is drawn. 1 is uniform;
-    larger values give more even mixtures, smaller ones mostly one image. The paper uses 2."""
+    larger values give more even mixtures, smaller ones mostly one image. Unset: the method's own,
+    2 for AutoMix as in the paper; README, "Methods", has the others. It belongs to the method it
+    was set with: a preset's is left out where `--method` changes the method."""
+
+    loss: Literal["cross_entropy", "bce"] = "cross_entropy"
+    """Loss on mixed images: cross-entropy, or a binary cross-entropy for each class, summed over
+    the classes. AutoMix has the first only."""
+
+    decoupled_weight: NonNegative = 0.0
+    """Weight of the decoupled loss, which asks for each class of a mixture without regard to the
+    other (DecoupleMix, which uses 0.1). Not for AutoMix."""
 
     lam_embedding: Literal["concat", "none"] = "concat"
     """Whether the mix block sees `lam` as one more feature channel. `concat` is the paper's; the
@@ -91,7 +144,9 @@ class MixSettings(Section):
 
     momentum_buffers: Literal["own", "average", "precise"] = "own"
     """Where the momentum classifier's batch-norm statistics come from: its own forward passes, as
-    in the reference; a moving average of the classifier's; or recomputed before each evaluation."""
+    in the reference; a moving average of the classifier's; or recomputed before each evaluation.
+    The momentum classifier of other methods than AutoMix makes no passes of its own in training:
+    for them `own` is `average`."""
 
     momentum_clean_pass: Literal["full", "early"] = "full"
     """Whether the momentum classifier sees the unmixed images to the end, as in the reference, or
@@ -108,8 +163,18 @@ class MixSettings(Section):
     """Weight of the mix block's classification loss, through the frozen momentum classifier."""
 
     label_smoothing: ShareBelowOne = 0.0
-    """Share of each label spread evenly over all classes, in all classification losses. The
-    reference's transformers use 0.1."""
+    """Share of each label spread evenly over all classes, in all classification losses but the
+    decoupled one. The reference's transformers use 0.1."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _alpha_is_the_methods_own(cls, values: Any) -> Any:
+        """Fill in alpha, so that what is saved of a run does not change with the table."""
+        if not isinstance(values, dict):
+            return values
+        given = cast(dict[str, object], values)
+        method = str(given.get("method", "automix"))
+        return given if given.get("alpha") is not None else {**given, "alpha": ALPHAS.get(method)}
 
     @model_validator(mode="after")
     def _the_classifier_learns_something(self) -> Self:
@@ -119,5 +184,27 @@ class MixSettings(Section):
                 "one of `mix.one_hot_weight` and `mix.mixed_weight` must be greater than 0",
                 ("mix.one_hot_weight", "mix.mixed_weight"),
             )
+        )
+        return self
+
+    @model_validator(mode="after")
+    def _the_method_has_what_is_set(self) -> Self:
+        is_automix = self.method == "automix"
+        require(
+            Rule(
+                self.alpha is None or ALPHAS[self.method] is not None,
+                f"`mix.alpha` must be unset: `{self.method}` has none",
+                ("mix.method", "mix.alpha"),
+            ),
+            Rule(
+                not is_automix or self.loss == "cross_entropy",
+                "`mix.loss` must be `cross_entropy`, the only one that AutoMix has",
+                ("mix.method", "mix.loss"),
+            ),
+            Rule(
+                not is_automix or self.decoupled_weight == 0,
+                "`mix.decoupled_weight` must be 0: AutoMix has no decoupled loss",
+                ("mix.method", "mix.decoupled_weight"),
+            ),
         )
         return self

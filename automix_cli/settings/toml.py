@@ -9,7 +9,7 @@ from typing import Any
 import tomli_w
 
 from automix_cli.errors import SettingsError
-from automix_cli.settings.keys import all_keys, all_sections
+from automix_cli.settings.keys import Key, all_keys, all_sections
 from automix_cli.settings.model import Settings
 from automix_cli.settings.problems import shown
 
@@ -51,6 +51,14 @@ def literal(text: str) -> object:
     except (ValueError, RecursionError):
         return text
     return parsed["value"] if parsed.keys() == {"value"} else text
+
+
+def value_of(text: str, key: Key) -> object:
+    """The value that `text` means for a key: `none` unsets it, and text needs no quotes."""
+    if key.optional and text == "none":
+        return None
+    value = literal(text)
+    return text if key.is_text and not isinstance(value, str) else value
 
 
 def as_nested(settings: Settings) -> dict[str, dict[str, Any]]:

@@ -22,6 +22,7 @@ def printed(text: str) -> dict[str, tuple[str, str]]:
     ("flag", "value", "name", "shown"),
     [
         ("--seed", "3", "seed", "3"),
+        ("--method", "fmix", "method", '"fmix"'),
         ("--output-dir", "a/b", "output_dir", '"a/b"'),
         ("--data-dir", "pictures", "dir", '"pictures"'),
         ("--epochs", "7", "epochs", "7"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.commands.conftest import QUICK, free_port, start, wait_for, workers_of
+from tests.commands.conftest import QUICK, finish, free_port, start, wait_for, workers_of
 from tests.commands.test_resume import LONGER, has_reached
 
 PROBE = Path(__file__).with_name("two_process_probe.py")
@@ -98,3 +98,12 @@ def test_sigterm_to_one_rank_stops_both_with_a_checkpoint(tmp_path: Path) -> Non
     assert process.returncode != 0
     assert errors.count("the checkpoint is saved") >= 1
     assert torch.load(run / "ckpt.pt", weights_only=True)["state"]["step"] >= 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["cutmix", "puzzlemix", "comixup"])
+def test_a_rival_trains_on_two_processes_with_uneven_parts(tmp_path: Path, method: str) -> None:
+    sets = ("--set=train.batch_size=15", "--set=train.accumulation_steps=2", "--json")
+    arguments = ["train", *QUICK[:1], *QUICK[2:], *sets, "-m", method, "-o", "run"]
+    output, _ = finish(start(arguments, folder=tmp_path, processes=2))
+    assert json.loads(output)["num_processes"] == 2

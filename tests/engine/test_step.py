@@ -11,6 +11,7 @@ from automix_cli.engine.loop import micro_batches
 from automix_cli.engine.runtime import seed_step
 from automix_cli.engine.step import train_step
 from automix_cli.method import AutoMix, Losses
+from automix_cli.settings.mix import ALPHAS
 from tests.engine.conftest import Prepare
 
 
@@ -96,10 +97,11 @@ def test_clipping_bounds_the_change_of_the_weights(prepare: Prepare) -> None:
     assert float(torch.stack(moved).sum().sqrt()) == pytest.approx(0.5 * 0.01, rel=1e-3)
 
 
+@pytest.mark.parametrize("method", ALPHAS)
 def test_the_step_never_waits_for_the_device(
-    prepare: Prepare, monkeypatch: pytest.MonkeyPatch
+    prepare: Prepare, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    prepared = prepare()
+    prepared = prepare(f"mix.method={method}")
     training = prepared.training
     batches, values = micro_batches(training, 0, 0), training.values_at(0)
 
@@ -143,3 +145,36 @@ def test_norms_and_biases_can_be_spared_from_weight_decay(prepare: Prepare) -> N
     assert groups["classifier"]["weight_decay"] > 0
     assert all(each.ndim <= 1 for each in groups["classifier/no_decay"]["params"])
     assert all(each.ndim > 1 for each in groups["classifier"]["params"])
+
+
+@pytest.mark.parametrize("method", ["mixup", "comixup"])
+def test_the_momentum_classifier_of_a_rival_follows_with_parameters_and_buffers(
+    prepare: Prepare, method: str
+) -> None:
+    prepared = prepare(f"mix.method={method}", "train.momentum_coefficient=0.9")
+    before = weights(prepared)
+    one_step(prepared)
+    after = weights(prepared)
+    names = [name for name in after if name.startswith("momentum_classifier.")]
+    assert any("running_mean" in name for name in names)
+    for name in names:
+        new = after[name.removeprefix("momentum_")]
+        if new.is_floating_point():
+            torch.testing.assert_close(after[name], 0.9 * before[name] + 0.1 * new)
+        else:
+            assert torch.equal(after[name], new)
+
+
+def test_what_a_rival_does_not_train_is_in_no_group_of_the_optimizer(prepare: Prepare) -> None:
+    training = prepare("mix.method=mixup").training
+    groups = training.optimizer.param_groups
+    assert {group["name"] for group in groups} == {"classifier"}
+    stepped = {id(each) for group in groups for each in group["params"]}
+    learning = {name for name, each in training.model.named_parameters() if id(each) in stepped}
+    of_classifier = {
+        f"classifier.{name}" for name, _ in training.model.classifier.named_parameters()
+    }
+    assert of_classifier - learning == {
+        "classifier.head_mixed.weight",
+        "classifier.head_mixed.bias",
+    }

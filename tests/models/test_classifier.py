@@ -248,3 +248,18 @@ def test_a_backbone_that_cannot_give_both_in_one_pass_is_refused() -> None:
     spec = replace(VIT, backbone="hiera_tiny_224", image_size=224, feature_stage=1)
     with pytest.raises(ValueError, match="`hiera_tiny_224` for images of 3 x 224 x 224"):
         build_classifier(spec)
+
+
+def test_the_mean_of_the_last_map_of_a_resnet_is_the_embedding() -> None:
+    classifier = build_classifier(TINY).eval()
+    images = torch.randn(2, TINY.in_channels, TINY.image_size, TINY.image_size)
+    mean = classifier.last_map(images).mean(dim=(2, 3))
+    torch.testing.assert_close(mean, classifier.embed(images))
+
+
+@pytest.mark.parametrize("spec", [VIT], ids=["tokens"])
+def test_a_backbone_that_ends_in_tokens_has_no_last_map(spec: ClassifierSpec) -> None:
+    classifier = build_classifier(spec)
+    images = torch.randn(2, spec.in_channels, spec.image_size, spec.image_size)
+    with pytest.raises(ValueError, match="must end in a feature map"):
+        classifier.last_map(images)

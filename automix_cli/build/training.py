@@ -1,12 +1,7 @@
-"""From a section of the settings to the object it describes: the only such place.
-
-Below this module nobody sees the settings: classes take plain arguments, and are usable without
-the program.
-"""
+"""What a method is trained with: optimizer, batches, the plan of the run and its schedules."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -19,74 +14,20 @@ from automix_cli.data.datasets import DataSplits
 from automix_cli.engine.loop import Plan
 from automix_cli.engine.step import StepValues
 from automix_cli.errors import SettingsError
-from automix_cli.method import AutoMix, AutoMixOptions, MixBlock, MixBlockOptions, schedules
-from automix_cli.models.classifier import Classifier, ClassifierSpec, build_classifier
-from automix_cli.settings import (
-    MixSettings,
-    ModelSettings,
-    OptimizerSettings,
-    Settings,
-)
+from automix_cli.method import schedules
+from automix_cli.settings import OptimizerSettings, Settings
 
 
-def classifier(
-    model: ModelSettings, *, num_classes: int, in_channels: int, size: int
-) -> Classifier:
-    """The network that `[model]` describes, for images of `size` x `size` pixels.
-
-    Raises:
-        SettingsError: no such backbone, stem or feature stage.
-    """
-    spec = ClassifierSpec(
-        backbone=model.backbone,
-        stem=model.stem,
-        num_classes=num_classes,
-        in_channels=in_channels,
-        image_size=size,
-        feature_stage=model.feature_stage,
-        drop_path_rate=model.drop_path_rate,
-    )
-    try:
-        return build_classifier(spec)
-    except ValueError as problem:
-        raise SettingsError(f"cannot build the model: {problem}", hint="see `[model]`") from problem
-
-
-def automix(model: ModelSettings, mix: MixSettings, splits: DataSplits) -> AutoMix:
-    """Classifier, its momentum copy and the mix block between them."""
-    images = splits.train.images
-    network = classifier(
-        model,
-        num_classes=len(splits.train.class_names),
-        in_channels=images.shape[1],
-        size=images.shape[2],
-    )
-    mix_block = MixBlock(
-        network.feature_channels,
-        MixBlockOptions(
-            lam_embedding=mix.lam_embedding,
-            reduction=mix.reduction,
-            projection_norm=mix.projection_norm,
-            sigmoid_after_upsampling=mix.sigmoid_after_upsampling,
-        ),
-    )
-    return AutoMix(network, copy.deepcopy(network), mix_block, automix_options(mix))
-
-
-def automix_options(mix: MixSettings) -> AutoMixOptions:
-    """The options of the method; they have the names of the settings."""
-    wanted = AutoMixOptions.__dataclass_fields__
-    return AutoMixOptions(**{name: getattr(mix, name) for name in wanted})
-
-
-def optimizer(settings: OptimizerSettings, model: AutoMix) -> Optimizer:
+def optimizer(settings: OptimizerSettings, model: nn.Module) -> Optimizer:
     """SGD or AdamW over classifier and mix block; the momentum classifier is in no group.
 
     Groups are named `classifier` and `mix_block`, each with a `/no_decay` twin when norms and
     biases are spared. The learning rates are written by the training step.
     """
     groups: list[dict[str, object]] = []
-    for name, module in (("classifier", model.classifier), ("mix_block", model.mix_block)):
+    for name, module in model.named_children():
+        if name == "momentum_classifier":
+            continue
         momentum = settings.mix_block_momentum if name == "mix_block" else None
         for suffix, parameters in _by_decay(module, decay_all=settings.decay_norm_and_bias).items():
             if not parameters:
@@ -114,6 +55,8 @@ def _by_decay(module: nn.Module, *, decay_all: bool) -> dict[str, list[nn.Parame
     """Split parameters into those that decay and, unless all do, norms, biases and embeddings."""
     kept: dict[str, list[nn.Parameter]] = {"": [], "/no_decay": []}
     for name, parameter in module.named_parameters():
+        if not parameter.requires_grad:
+            continue
         spared = parameter.ndim <= 1 or name.endswith(("cls_token", "pos_embed", "bias_table"))
         kept["/no_decay" if spared and not decay_all else ""].append(parameter)
     return kept
@@ -166,11 +109,19 @@ def values_at(settings: Settings, steps_per_epoch: int) -> Callable[[int], StepV
     total_steps = train.epochs * steps_per_epoch
     rate = learning_rate_schedule(settings.optimizer, train.epochs, steps_per_epoch)
     mix_block_rate = mix_block_schedule(settings.optimizer, rate)
+    has_mix_block = mix.method == "automix"
+
+    def mask_area_weight(step: int) -> float:
+        return schedules.mask_area_weight(
+            step, total_steps, base=mix.mask_area_weight, schedule=mix.mask_area_schedule
+        )
 
     def values(step: int) -> StepValues:
         return StepValues(
             learning_rate=schedules.learning_rate(step, rate),
-            mix_block_learning_rate=schedules.learning_rate(step, mix_block_rate),
+            mix_block_learning_rate=schedules.learning_rate(step, mix_block_rate)
+            if has_mix_block
+            else None,
             momentum_coefficient=schedules.momentum_coefficient(
                 step,
                 total_steps,
@@ -178,9 +129,7 @@ def values_at(settings: Settings, steps_per_epoch: int) -> Callable[[int], StepV
                 end=train.momentum_coefficient_end,
                 constant_fraction=train.momentum_constant_fraction,
             ),
-            mask_area_weight=schedules.mask_area_weight(
-                step, total_steps, base=mix.mask_area_weight, schedule=mix.mask_area_schedule
-            ),
+            of_method={"mask_area_weight": mask_area_weight(step)} if has_mix_block else {},
         )
 
     return values
