@@ -84,7 +84,7 @@ class AdAutoMix(MomentumPair):
     Source:
         Qin et al., Adversarial AutoMixup (ICLR 2024, arXiv 2312.11954); OpenMixup `AdAutoMix`,
         whose every step is in the docstring of the method that does it. Differs: the option
-        `head_one_mix`, off in its configurations, is not offered.
+        `head_one_mix`, off by default, is not offered.
     """
 
     def __init__(

@@ -55,10 +55,10 @@ class SAMixBlock(MaskMaker[SAMixProjection]):
         `lam_residual`, `x_qk_concat` and a value neck. Differs: NaN and infinity are not repaired,
         and no check for them waits for the device; the projections are shared by both pairings;
         each pair may have its own `lam`; queries, keys and values are float32 under autocast from
-        the projection on; a list of `lam_mul_k` to draw from, which no configuration has, is not
-        offered. Nor is `neg_weight`, meant as the balance between the classes of a mixture and all
-        others: it multiplies the terms of those others in the cross-entropy, which are zero for the
-        soft labels of all SAMix configurations, so no published number depends on it.
+        the projection on; a list of `lam_mul_k` to draw from is not offered. Nor is `neg_weight`,
+        meant as the balance between the classes of a mixture and all others: it multiplies the
+        terms of those others in the cross-entropy, which are zero for the soft labels that SAMix is
+        trained with, so no published number depends on it.
     """
 
     def __init__(self, channels: int, options: SAMixBlockOptions) -> None:

@@ -136,18 +136,24 @@ def make_samix() -> Callable[..., AutoMix]:
 def _with_strong_mix_block(
     block_class: type[MaskMaker], options_class: type, options: dict[str, object]
 ) -> AutoMix:
-    """AutoMix whose mix block has weights a hundred times larger than at the start of a training.
-
-    Its masks are then not nearly constant.
-    """
+    """AutoMix with a strong mix block."""
     block_names = set(options_class.__dataclass_fields__) & set(options)
     block_options = options_class(**{name: options[name] for name in block_names})
     others = {name: value for name, value in options.items() if name not in block_names}
     block = block_class(FEATURE_CHANNELS, block_options)
-    with torch.no_grad():
-        for parameter in block.parameters():
-            parameter.mul_(100)
+    _strengthen(block)
     return AutoMix(ToyClassifier(), ToyClassifier(), block, AutoMixOptions(**others))
+
+
+def _strengthen(block: nn.Module) -> None:
+    """Make convolutions a hundred times larger than at the start of a training.
+
+    The masks are then not nearly constant.
+    """
+    with torch.no_grad():
+        for module in block.modules():
+            if isinstance(module, nn.Conv2d):
+                module.weight.mul_(100)
 
 
 @pytest.fixture
@@ -158,9 +164,7 @@ def make_adautomix() -> Callable[..., AdAutoMix]:
         block_names = set(AdaptiveMaskOptions.__dataclass_fields__) & set(options)
         block_options = AdaptiveMaskOptions(**{name: options.pop(name) for name in block_names})
         block = AdaptiveMask(FEATURE_CHANNELS, block_options)
-        with torch.no_grad():
-            for parameter in block.parameters():
-                parameter.mul_(100)
+        _strengthen(block)
         return AdAutoMix(ToyClassifier(), ToyClassifier(), block, AdAutoMixOptions(**options))
 
     return make

@@ -165,7 +165,7 @@ def test_the_number_of_images_varies_from_two_to_the_largest() -> None:
 
 def test_with_a_tiny_alpha_shares_still_add_up_to_one() -> None:
     for seed in range(40):
-        lam = draws_of(2, seed, alpha=1e-3).for_classifier.lam
+        lam = draws_of(2, seed, alpha=1e-6).for_classifier.lam
         torch.testing.assert_close(lam.sum(dim=1), torch.ones(2))
 
 
