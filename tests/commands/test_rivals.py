@@ -160,6 +160,14 @@ def test_bf16_trains(automix: Automix) -> None:
     assert train(automix, "-m", "puzzlemix", "--mixed-precision=bf16")["step"] == 3
 
 
+def test_a_folder_that_nobody_named_is_named_after_preset_and_method(
+    automix: Automix, tmp_path: Path
+) -> None:
+    assert automix("train", *QUICKER, "-m", "cutmix", "--seed", "3").exit_code == 0
+    folder = tmp_path / "runs" / "digits-tiny-cutmix"
+    assert len(list(folder.glob("*-seed3/summary.json"))) == 1
+
+
 @pytest.mark.parametrize(
     ("more", "parts"),
     [
