@@ -18,17 +18,17 @@ Legend: n images, c channels of an image, f of a feature map, h w feature map, H
 the share of the first image, in [0, 1]; so is a mask, for each pixel.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from automix_cli.method.classifier import Classifier
 from automix_cli.method.losses import mask_area_loss, mixed_cross_entropy, one_hot_cross_entropy
 from automix_cli.method.masks import area_ratio, fall_back_to_mixup, mix_images, rescale_to_lam
-from automix_cli.method.mix_block import MixBlock, Projection
-from automix_cli.method.momentum import move_towards, start_as_frozen_copy, stop_tracking
+from automix_cli.method.mix_block import MaskMaker
+from automix_cli.method.momentum import MomentumPair
 from automix_cli.method.options import AutoMixOptions
 from automix_cli.method.pairing import Draws, Pairing
 
@@ -62,7 +62,7 @@ class Losses(NamedTuple):
     """No loss: mean area of the mix block's masks over mean `lam`."""
 
 
-class AutoMix(nn.Module):
+class AutoMix(MomentumPair):
     """The method as one module: hand it a batch and its draws, get back losses to minimise.
 
     The constructor makes the momentum classifier a frozen copy of the classifier, buffers included.
@@ -72,7 +72,8 @@ class AutoMix(nn.Module):
     Args:
         classifier: The network to train.
         momentum_classifier: A second one of the same architecture; its values are overwritten.
-        mix_block: For as many channels as the classifier's feature map has.
+        mix_block: A `MixBlock`, or a `SAMixBlock` for SAMix, for as many channels as the
+            classifier's feature map has.
         options: See `AutoMixOptions`.
 
     Source:
@@ -83,27 +84,14 @@ class AutoMix(nn.Module):
         self,
         classifier: Classifier,
         momentum_classifier: Classifier,
-        mix_block: MixBlock,
+        mix_block: MaskMaker[Any],
         options: AutoMixOptions,
     ) -> None:
-        super().__init__()
-        assert isinstance(classifier, nn.Module)  # no type says "both a module and a classifier"
-        assert isinstance(momentum_classifier, nn.Module)
-        self.classifier = classifier
-        self.momentum_classifier = momentum_classifier
+        super().__init__(
+            classifier, momentum_classifier, options.momentum_mode, options.momentum_buffers
+        )
         self.mix_block = mix_block
         self.options = options
-        start_as_frozen_copy(momentum_classifier, classifier)
-        if options.momentum_buffers == "average":
-            stop_tracking(momentum_classifier)
-        self.train()  # every network, as the reference does, except as `momentum_mode` says
-
-    def train(self, mode: bool = True) -> "AutoMix":  # noqa: FBT001, FBT002 - as nn.Module has it
-        """Switch modes, but keep the momentum classifier evaluating with `momentum_mode="eval"`."""
-        super().train(mode)
-        if self.options.momentum_mode == "eval":
-            self.momentum_classifier.eval()
-        return self
 
     def forward(
         self,
@@ -162,24 +150,6 @@ class AutoMix(nn.Module):
         )
         return Masks(self._mask_for_classifier(projection, draws, image_size), for_mix_block)
 
-    def update_momentum(self, coefficient: float) -> None:
-        """Let the momentum classifier follow, after the optimizer's step.
-
-        Args:
-            coefficient: Share of the momentum classifier that stays, in [0, 1]; 1 freezes it.
-
-        Raises:
-            ValueError: if the coefficient is outside [0, 1].
-
-        Source:
-            OpenMixup `AutoMixup.momentum_update`, for parameters only. Differs: buffers too, if
-            `momentum_buffers` is `average`.
-        """
-        follower, leader = self.momentum_classifier, self.classifier
-        move_towards(follower.parameters(), leader.parameters(), coefficient)
-        if self.options.momentum_buffers == "average":
-            move_towards(follower.buffers(), leader.buffers(), coefficient)
-
     @torch.no_grad()
     def _clean_features(self, images: Float[Tensor, "n c H W"]) -> Float[Tensor, "n f h w"]:
         """What the momentum classifier sees at the feature stage.
@@ -194,7 +164,7 @@ class AutoMix(nn.Module):
 
     @torch.no_grad()
     def _mask_for_classifier(
-        self, projection: Projection, draws: Draws, image_size: tuple[int, int]
+        self, projection: Any, draws: Draws, image_size: tuple[int, int]
     ) -> Float[Tensor, "n 1 H W"]:
         """The mask that the classifier trains with, corrected as the options ask; no gradient."""
         pairing = draws.for_classifier

@@ -8,12 +8,16 @@ Why it is like this: queries and keys share one projection, so resemblance is sy
 projections are 1x1 convolutions, so permuting images and adding the constant channel `lam` commute
 with them: the features are projected once, and each pairing picks its rows and adds its `lam`.
 
+SAMix has another mix block, in `samix_block`. What the two have in common is here: the interface
+(`MaskMaker`), and the way from queries, keys and values to a mask.
+
 Legend: n images, c channels, h w feature map, H W image, d = c // reduction, p = h * w positions.
 `lam` is the share of the first image, in [0, 1]; so is `mask`, for each pixel.
 """
 
 import math
-from typing import NamedTuple
+from abc import ABC, abstractmethod
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -21,8 +25,39 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from automix_cli.method.masks import upsample
-from automix_cli.method.options import MixBlockOptions, Upsampling
+from automix_cli.method.options import MixBlockOptions, ProjectionNorm, Upsampling
 from automix_cli.method.pairing import Pairing
+
+Projected = TypeVar("Projected")
+"""What a mix block makes of the features before it knows any pairing."""
+
+
+class MaskMaker(nn.Module, ABC, Generic[Projected]):
+    """A mix block as AutoMix uses it: one projection of the features, one mask for each pairing."""
+
+    @abstractmethod
+    def project(self, features: Float[Tensor, "n c h w"]) -> Projected:
+        """Do all that depends on single images alone, once for both pairings of a step."""
+
+    @abstractmethod
+    def mask(
+        self,
+        projection: Projected,
+        pairing: Pairing,
+        image_size: tuple[int, int],
+        upsampling: Upsampling = "nearest",
+    ) -> Float[Tensor, "n 1 H W"]:
+        """Share of the first image at each pixel, for one pairing of projected images."""
+
+    def forward(
+        self,
+        features: Float[Tensor, "n c h w"],
+        pairing: Pairing,
+        image_size: tuple[int, int],
+        upsampling: Upsampling = "nearest",
+    ) -> Float[Tensor, "n 1 H W"]:
+        """Mask of one pairing: `project`, then `mask`."""
+        return self.mask(self.project(features), pairing, image_size, upsampling)
 
 
 class Projection(NamedTuple):
@@ -32,7 +67,7 @@ class Projection(NamedTuple):
     value: Float[Tensor, "n 1 h w"]
 
 
-class MixBlock(nn.Module):
+class MixBlock(MaskMaker[Projection]):
     """Learns where in a picture each of two images should be seen.
 
     Args:
@@ -56,22 +91,12 @@ class MixBlock(nn.Module):
         width = max(channels // options.reduction, 1)
         has_norm = options.projection_norm != "none"
         self.query = nn.Conv2d(inputs, width, kernel_size=1, bias=not has_norm)
-        self.query_norm = _projection_norm(width, options)
+        self.query_norm = norm_of_projection(width, options.projection_norm)
         self.value = nn.Conv2d(inputs, 1, kernel_size=1)
         for conv in (self.query, self.value):
             nn.init.normal_(conv.weight, std=0.01)  # so the first masks are nearly constant
             if conv.bias is not None:
                 nn.init.zeros_(conv.bias)
-
-    def forward(
-        self,
-        features: Float[Tensor, "n c h w"],
-        pairing: Pairing,
-        image_size: tuple[int, int],
-        upsampling: Upsampling = "nearest",
-    ) -> Float[Tensor, "n 1 H W"]:
-        """Mask of one pairing: `project`, then `mask`."""
-        return self.mask(self.project(features), pairing, image_size, upsampling)
 
     def project(self, features: Float[Tensor, "n c h w"]) -> Projection:
         """Apply query and value convolution to each image by itself.
@@ -79,10 +104,7 @@ class MixBlock(nn.Module):
         Raises:
             ValueError: if the number of channels is not the one that the constructor was told.
         """
-        if features.shape[1] != self.channels:
-            raise ValueError(
-                f"`features` must have {self.channels} channels, got `{features.shape[1]}`"
-            )
+        require_channels(features, self.channels)
         query, value = (
             F.conv2d(features, conv.weight[:, : self.channels], conv.bias).float()
             for conv in (self.query, self.value)
@@ -113,20 +135,49 @@ class MixBlock(nn.Module):
             key = self.query_norm(self._with_lam(projection.query[perm], self.query, 1 - lam))
             value = self._with_lam(projection.value[perm], self.value, 1 - lam)
 
-            attention = similarity(query.flatten(2), key.flatten(2)).softmax(dim=-1)
-            collected = attention @ value.flatten(2).mT  # (n, p, p) @ (n, p, 1) -> (n, p, 1)
-            logits = collected.mT.view_as(value)  # of the second image's share
-            if self.options.sigmoid_after_upsampling:
-                return 1 - upsample(logits, image_size, upsampling).sigmoid()
-            return 1 - upsample(logits.sigmoid(), image_size, upsampling)
+            logits = collect(query, key, value)  # of the second image's share
+            after = self.options.sigmoid_after_upsampling
+            return 1 - upsampled_share(logits, image_size, upsampling, squash_last=after)
 
     def _with_lam(
         self, projected: Float[Tensor, "n d h w"], conv: nn.Conv2d, share: Float[Tensor, " n"]
     ) -> Float[Tensor, "n d h w"]:
-        """Add what a last, constant channel contributes: conv([z, s]) = conv(z) + w_last * s."""
-        if not self.embeds_lam:
-            return projected
-        return projected + share.view(-1, 1, 1, 1) * conv.weight[:, -1]
+        return add_channel(projected, conv, share) if self.embeds_lam else projected
+
+
+def require_channels(features: Float[Tensor, "n _ h w"], channels: int) -> None:
+    """Refuse features of another width than the mix block was made for."""
+    if features.shape[1] != channels:
+        raise ValueError(f"`features` must have {channels} channels, got `{features.shape[1]}`")
+
+
+def add_channel(
+    projected: Float[Tensor, "n d h w"], conv: nn.Conv2d, share: Float[Tensor, " n"]
+) -> Float[Tensor, "n d h w"]:
+    """Add what a last, constant channel contributes: conv([z, s]) = conv(z) + w_last * s."""
+    return projected + share.view(-1, 1, 1, 1) * conv.weight[:, -1]
+
+
+def collect(
+    query: Float[Tensor, "n d h w"], key: Float[Tensor, "n d h w"], value: Float[Tensor, "n 1 h w"]
+) -> Float[Tensor, "n 1 h w"]:
+    """Attention with one head: at each position the mean value, weighted by the similarity."""
+    attention = similarity(query.flatten(2), key.flatten(2)).softmax(dim=-1)
+    collected = attention @ value.flatten(2).mT  # (n, p, p) @ (n, p, 1) -> (n, p, 1)
+    return collected.mT.view_as(value)
+
+
+def upsampled_share(
+    logits: Float[Tensor, "n 1 h w"],
+    image_size: tuple[int, int],
+    upsampling: Upsampling,
+    *,
+    squash_last: bool,
+) -> Float[Tensor, "n 1 H W"]:
+    """From logits at feature size to a share in [0, 1] at image size."""
+    if squash_last:
+        return upsample(logits, image_size, upsampling).sigmoid()
+    return upsample(logits.sigmoid(), image_size, upsampling)
 
 
 def similarity(
@@ -136,11 +187,11 @@ def similarity(
     return query.mT @ key / math.sqrt(query.shape[1])
 
 
-def _projection_norm(width: int, options: MixBlockOptions) -> nn.Module:
-    """Normalisation of queries and keys with `width` channels."""
-    if options.projection_norm == "batch":
+def norm_of_projection(width: int, kind: ProjectionNorm) -> nn.Module:
+    """Normalisation of queries or keys with `width` channels."""
+    if kind == "batch":
         return nn.BatchNorm2d(width)
-    if options.projection_norm == "layer":
+    if kind == "layer":
         return _ChannelNorm(width)
     return nn.Identity()
 

@@ -16,6 +16,70 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from automix_cli.method.classifier import Classifier
+from automix_cli.method.options import MomentumBuffers, MomentumMode
+
+
+class MomentumPair(nn.Module):
+    """A classifier and the momentum classifier that follows it: what the learned mixers share.
+
+    The constructor makes the momentum classifier a frozen copy of the classifier, buffers included.
+
+    Args:
+        classifier: The network to train.
+        momentum_classifier: A second one of the same architecture; its values are overwritten.
+        mode: See `AutoMixOptions.momentum_mode`.
+        buffers: See `AutoMixOptions.momentum_buffers`.
+
+    Source:
+        The paper's momentum pipeline; OpenMixup's `AutoMixup` and `AdAutoMix` have it each. Differs
+        by the two options, whose defaults are the reference's.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        momentum_classifier: Classifier,
+        mode: MomentumMode,
+        buffers: MomentumBuffers,
+    ) -> None:
+        super().__init__()
+        assert isinstance(classifier, nn.Module)  # no type says "both a module and a classifier"
+        assert isinstance(momentum_classifier, nn.Module)
+        self.classifier = classifier
+        self.momentum_classifier = momentum_classifier
+        self._momentum_mode = mode
+        self._momentum_buffers = buffers
+        start_as_frozen_copy(momentum_classifier, classifier)
+        if buffers == "average":
+            stop_tracking(momentum_classifier)
+        self.train()  # every network, as the reference does, except as `momentum_mode` says
+
+    def train(self, mode: bool = True) -> "MomentumPair":  # noqa: FBT001, FBT002 - as nn.Module has it
+        """Switch modes, but keep the momentum classifier evaluating with `momentum_mode="eval"`."""
+        super().train(mode)
+        if self._momentum_mode == "eval":
+            self.momentum_classifier.eval()
+        return self
+
+    def update_momentum(self, coefficient: float) -> None:
+        """Let the momentum classifier follow, after the optimizer's step.
+
+        Args:
+            coefficient: Share of the momentum classifier that stays, in [0, 1]; 1 freezes it.
+
+        Raises:
+            ValueError: if the coefficient is outside [0, 1].
+
+        Source:
+            OpenMixup `AutoMixup.momentum_update`, for parameters only. Differs: buffers too, if
+            `momentum_buffers` is `average`.
+        """
+        follower, leader = self.momentum_classifier, self.classifier
+        move_towards(follower.parameters(), leader.parameters(), coefficient)
+        if self._momentum_buffers == "average":
+            move_towards(follower.buffers(), leader.buffers(), coefficient)
+
 
 @torch.no_grad()
 def start_as_frozen_copy(momentum_classifier: nn.Module, classifier: nn.Module) -> None:

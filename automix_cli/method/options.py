@@ -5,11 +5,14 @@ implementation. Where the two differ, both behaviours have a name here.
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 Upsampling: TypeAlias = Literal["nearest", "bilinear"]
 MaskAreaLoss: TypeAlias = Literal["l1", "l1+variance", "l2+variance", "sparsity"]
 MaskAreaReduction: TypeAlias = Literal["per_sample", "batch_mean"]
+ProjectionNorm: TypeAlias = Literal["none", "batch", "layer"]
+MomentumMode: TypeAlias = Literal["train", "eval"]
+MomentumBuffers: TypeAlias = Literal["own", "average", "precise"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +26,7 @@ class MixBlockOptions:
     reduction: int = 2
     """Queries and keys have channels // reduction channels; >= 1."""
 
-    projection_norm: Literal["none", "batch", "layer"] = "none"
+    projection_norm: ProjectionNorm = "none"
     """Normalisation of queries and keys; `layer` is over channels, at each position."""
 
     sigmoid_after_upsampling: bool = True
@@ -32,8 +35,42 @@ class MixBlockOptions:
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
-        _require_choices(self)
-        _require("reduction", self.reduction, "at least 1", holds=self.reduction >= 1)
+        require_choices(self)
+        require("reduction", self.reduction, "at least 1", holds=self.reduction >= 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SAMixBlockOptions:
+    """How the mix block of SAMix turns features into a mask."""
+
+    lam_embedding: Literal["multiply", "none"] = "multiply"
+    """`multiply`: features of the first image are scaled by 1 + `lam`, those of the second by
+    2 - `lam` (SAMix). `none`: the mask does not depend on `lam`."""
+
+    lam_rescale: float | None = None
+    """How little ratios near one half are told apart: before scaling, `lam` goes through a cubic
+    that keeps 0, 1/2 and 1 and has slope k / (k + 1/3) at 1/2, where k >= 0 is this number. The
+    reference has 0.25 for CIFAR-100 and 1 for CUB and Aircraft; `None`, elsewhere, leaves `lam` as
+    it is."""
+
+    reduction: int = 2
+    """Queries, keys and the hidden layer of the value have channels // reduction channels; >= 1."""
+
+    value_dropout: float = 0.0
+    """Share of the positions of the value map that are dropped in training; [0, 1). The reference
+    has 0 for CIFAR and Tiny-ImageNet with convolutional networks, 0.1 elsewhere."""
+
+    sigmoid_after_upsampling: bool = True
+    """As for AutoMix."""
+
+    def __post_init__(self) -> None:
+        """Refuse what has no meaning."""
+        require_choices(self)
+        if self.lam_rescale is not None:
+            require("lam_rescale", self.lam_rescale, "at least 0", holds=self.lam_rescale >= 0)
+        require("reduction", self.reduction, "at least 1", holds=self.reduction >= 1)
+        rate = self.value_dropout
+        require("value_dropout", rate, "in [0, 1)", holds=0 <= rate < 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +108,12 @@ class AutoMixOptions:
     mask_area_margin: float = 0.1
     """Deviation of the area from `lam` that costs nothing, a share of the image; [0, 1]."""
 
-    momentum_mode: Literal["train", "eval"] = "train"
+    momentum_mode: MomentumMode = "train"
     """Whether the momentum classifier normalises with the statistics of the batch (`train`, the
     reference) or with its buffers. With `eval`, its forwards move no buffer: a network with batch
     norm then needs `momentum_buffers="average"`, or buffers that were trained before."""
 
-    momentum_buffers: Literal["own", "average", "precise"] = "own"
+    momentum_buffers: MomentumBuffers = "own"
     """Where its batch-norm buffers come from: `own` forwards (the reference), a moving `average`
     of the classifier's, or own and, before an evaluation, `precise` ones by
     `estimate_batch_norm`, which is the caller's to call."""
@@ -100,25 +137,26 @@ class AutoMixOptions:
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
-        _require_choices(self)
-        _require("alpha", self.alpha, "greater than 0", holds=self.alpha > 0)
-        _require("lam_margin", self.lam_margin, "in [0, 0.5)", holds=0 <= self.lam_margin < 0.5)
+        require_choices(self)
+        require("alpha", self.alpha, "greater than 0", holds=self.alpha > 0)
+        require("lam_margin", self.lam_margin, "in [0, 0.5)", holds=0 <= self.lam_margin < 0.5)
         for name in ("mask_adjust_probability", "mask_area_margin"):
-            _require(name, getattr(self, name), "in [0, 1]", holds=0 <= getattr(self, name) <= 1)
+            require(name, getattr(self, name), "in [0, 1]", holds=0 <= getattr(self, name) <= 1)
         for name in ("skip_mix_block_probability", "label_smoothing"):
-            _require(name, getattr(self, name), "in [0, 1)", holds=0 <= getattr(self, name) < 1)
+            require(name, getattr(self, name), "in [0, 1)", holds=0 <= getattr(self, name) < 1)
         for name in ("one_hot_weight", "mixed_weight", "mix_block_weight"):
-            _require(name, getattr(self, name), "at least 0", holds=getattr(self, name) >= 0)
+            require(name, getattr(self, name), "at least 0", holds=getattr(self, name) >= 0)
 
 
-def _require(name: str, value: object, bound: str, *, holds: bool) -> None:
+def require(name: str, value: object, bound: str, *, holds: bool) -> None:
     """Raise a `ValueError` with name, bound and value unless the bound holds."""
     if not holds:
         raise ValueError(f"`{name}` must be {bound}, got `{value}`")
 
 
-def _require_choices(options: Any) -> None:
+def require_choices(options: Any) -> None:
     """Check every field that is a choice among words: Python does not execute `Literal`."""
     for field in fields(options):
-        choices, value = get_args(field.type), getattr(options, field.name)
-        _require(field.name, value, f"one of {choices}", holds=not choices or value in choices)
+        if get_origin(field.type) is Literal:
+            choices, value = get_args(field.type), getattr(options, field.name)
+            require(field.name, value, f"one of {choices}", holds=value in choices)

@@ -9,12 +9,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from automix_cli.method import (
+    AdaptiveMask,
+    AdaptiveMaskOptions,
+    AdAutoMix,
+    AdAutoMixOptions,
     AutoMix,
     AutoMixOptions,
     Draws,
+    MaskMaker,
     MixBlock,
     MixBlockOptions,
     Pairing,
+    SAMixBlock,
+    SAMixBlockOptions,
     sample_draws,
 )
 
@@ -108,19 +115,52 @@ def make_classifier() -> Callable[[], ToyClassifier]:
 
 @pytest.fixture
 def make_automix() -> Callable[..., AutoMix]:
-    """Build AutoMix on toy classifiers; keywords are fields of either options class.
-
-    The mix block's weights are made a hundred times larger than at the start of a training, so
-    that masks are not nearly constant.
-    """
+    """Build AutoMix on toy classifiers; keywords are fields of either options class."""
 
     def make(**options: object) -> AutoMix:
-        block_names = set(MixBlockOptions.__dataclass_fields__) & set(options)
-        block_options = MixBlockOptions(**{name: options.pop(name) for name in block_names})
-        block = MixBlock(FEATURE_CHANNELS, block_options)
+        return _with_strong_mix_block(MixBlock, MixBlockOptions, options)
+
+    return make
+
+
+@pytest.fixture
+def make_samix() -> Callable[..., AutoMix]:
+    """Build SAMix on toy classifiers; keywords are fields of either options class."""
+
+    def make(**options: object) -> AutoMix:
+        return _with_strong_mix_block(SAMixBlock, SAMixBlockOptions, options)
+
+    return make
+
+
+def _with_strong_mix_block(
+    block_class: type[MaskMaker], options_class: type, options: dict[str, object]
+) -> AutoMix:
+    """AutoMix whose mix block has weights a hundred times larger than at the start of a training.
+
+    Its masks are then not nearly constant.
+    """
+    block_names = set(options_class.__dataclass_fields__) & set(options)
+    block_options = options_class(**{name: options[name] for name in block_names})
+    others = {name: value for name, value in options.items() if name not in block_names}
+    block = block_class(FEATURE_CHANNELS, block_options)
+    with torch.no_grad():
+        for parameter in block.parameters():
+            parameter.mul_(100)
+    return AutoMix(ToyClassifier(), ToyClassifier(), block, AutoMixOptions(**others))
+
+
+@pytest.fixture
+def make_adautomix() -> Callable[..., AdAutoMix]:
+    """Build AdAutoMix on toy classifiers, with a strong mix block; keywords as above."""
+
+    def make(**options: object) -> AdAutoMix:
+        block_names = set(AdaptiveMaskOptions.__dataclass_fields__) & set(options)
+        block_options = AdaptiveMaskOptions(**{name: options.pop(name) for name in block_names})
+        block = AdaptiveMask(FEATURE_CHANNELS, block_options)
         with torch.no_grad():
             for parameter in block.parameters():
                 parameter.mul_(100)
-        return AutoMix(ToyClassifier(), ToyClassifier(), block, AutoMixOptions(**options))
+        return AdAutoMix(ToyClassifier(), ToyClassifier(), block, AdAutoMixOptions(**options))
 
     return make

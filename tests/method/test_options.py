@@ -3,7 +3,13 @@ from collections.abc import Iterator
 import jaxtyping
 import pytest
 
-from automix_cli.method import AutoMixOptions, MixBlockOptions
+from automix_cli.method import (
+    AdaptiveMaskOptions,
+    AdAutoMixOptions,
+    AutoMixOptions,
+    MixBlockOptions,
+    SAMixBlockOptions,
+)
 
 
 @pytest.fixture
@@ -29,6 +35,22 @@ def _as_in_production() -> Iterator[None]:
         (AutoMixOptions, "mask_area_loss", "l2"),
         (MixBlockOptions, "reduction", 0),
         (MixBlockOptions, "lam_embedding", "mul"),
+        (SAMixBlockOptions, "lam_embedding", "concat"),
+        (SAMixBlockOptions, "lam_rescale", -1.0),
+        (SAMixBlockOptions, "reduction", 0),
+        (SAMixBlockOptions, "value_dropout", 1.0),
+        (AdaptiveMaskOptions, "reduction", 0),
+        (AdaptiveMaskOptions, "projection_norm", "group"),
+        (AdAutoMixOptions, "alpha", 0.0),
+        (AdAutoMixOptions, "num_images", 1),
+        (AdAutoMixOptions, "lam_margin", 0.5),
+        (AdAutoMixOptions, "lam_margin_test", "flipped"),
+        (AdAutoMixOptions, "adversarial_interval", 0),
+        (AdAutoMixOptions, "adversarial_share", 1.1),
+        (AdAutoMixOptions, "mixup_share", -0.1),
+        (AdAutoMixOptions, "mixed_weight", -1.0),
+        (AdAutoMixOptions, "label_smoothing", 1.0),
+        (AdAutoMixOptions, "skip_mix_block_probability", 1.0),
     ],
 )
 def test_a_value_without_meaning_is_refused_by_name_and_value(

@@ -1,0 +1,18 @@
+"""From a section of the settings to the object it describes: the only such place.
+
+Below this package nobody sees the settings: classes take plain arguments, and are usable without
+the program.
+"""
+
+from automix_cli.build.methods import classifier, draw, method
+from automix_cli.build.training import optimizer, plan, train_batches, values_at
+
+__all__ = [
+    "classifier",
+    "draw",
+    "method",
+    "optimizer",
+    "plan",
+    "train_batches",
+    "values_at",
+]
