@@ -118,7 +118,7 @@ class Bookkeeper:
 
     def evaluate(self) -> bool:
         """Measure every head on every split, and say whether the judged one is the best so far."""
-        if self.settings.mix.momentum_buffers == "precise":
+        if self.wants_precise_batch_norm:
             estimate_batch_norm(self.method.momentum_classifier, self.images_for_batch_norm())
         measured: dict[str, dict[str, Any]] = {}
         for split in ("validation", "test"):
@@ -137,6 +137,12 @@ class Bookkeeper:
             self.progress.accuracies(self.state.step, split, shown, is_best=chooses)
         self.restart_clock()
         return is_best
+
+    @property
+    def wants_precise_batch_norm(self) -> bool:
+        """Whether to recompute the momentum classifier's statistics before evaluations."""
+        chosen = self.settings.mix.momentum_buffers  # a rival's makes no passes of its own
+        return chosen == "precise" or (chosen == "own" and self.settings.mix.method != "automix")
 
     def measure(self, image_set: ImageSet) -> dict[str, Any]:
         """Accuracies of the heads on one image set, shared out over the processes."""
@@ -161,11 +167,10 @@ class Bookkeeper:
     def predict(self, images: Tensor) -> dict[str, Tensor]:
         """Logits of both networks with every head that is trained."""
         logits: dict[str, Tensor] = {}
-        classifier = cast(Classifier, self.method.classifier)
-        has_mixed_head = any(each.requires_grad for each in classifier.head_mixed.parameters())
-        momentum_classifier = cast(Classifier, self.method.momentum_classifier)
-        for name, network in (("momentum", momentum_classifier), ("classifier", classifier)):
-            one_hot, mixed = network.forward_heads(images)
+        online, momentum = self.method.classifier, self.method.momentum_classifier
+        has_mixed_head = cast(Classifier, online).head_mixed.weight.requires_grad
+        for name, network in (("momentum", momentum), ("classifier", online)):
+            one_hot, mixed = cast(Classifier, network).forward_heads(images)
             logits[f"{name}_one_hot"] = one_hot
             if has_mixed_head:
                 logits[f"{name}_mixed"] = mixed

@@ -142,7 +142,7 @@ def load_data(settings: DataSettings, accelerator: Accelerator) -> DataSplits:
 def new_folder(accelerator: Accelerator, settings: Settings, origins: Origins) -> Path:
     """Make the run folder on the main process and tell the others where it is."""
     folder = settings.run.output_dir or records.default_folder(
-        settings.run.preset, settings.run.seed
+        settings.run.preset, settings.mix.method, settings.run.seed
     )
     if accelerator.is_main_process:
         records.create_folder(folder)

@@ -36,10 +36,11 @@ SETTINGS = "settings.toml"
 METRICS = "metrics.jsonl"
 
 
-def default_folder(preset: str | None, seed: int) -> Path:
-    """Give a run a folder of its own: preset, UTC time and seed."""
+def default_folder(preset: str | None, method: str, seed: int) -> Path:
+    """Give a run a folder of its own: preset, method unless it is AutoMix, UTC time and seed."""
+    rival = "" if method == "automix" else f"-{method}"
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    return Path("runs") / (preset or "custom") / f"{moment}-seed{seed}"
+    return Path("runs") / f"{preset or 'custom'}{rival}" / f"{moment}-seed{seed}"
 
 
 def create_folder(folder: Path) -> None:

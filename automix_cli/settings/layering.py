@@ -106,12 +106,12 @@ def load(
     if base is not None:
         merge.add(base)
     if overrides.preset is not None:
-        with merge.one_mind():
+        with merge.one_source():
             merge.add_preset(overrides.preset)
     for path in overrides.configs:
-        with merge.one_mind():
+        with merge.one_source():
             merge.add_file(path)
-    with merge.one_mind():
+    with merge.one_source():
         merge.add_environment(os.environ if environment is None else environment)
         merge.add_command_line(overrides)
     return merge.result()
@@ -167,7 +167,7 @@ class _Merge:
             self._missing(error)
 
     @contextmanager
-    def one_mind(self) -> Generator[None]:
+    def one_source(self) -> Generator[None]:
         """Forget alpha where what is added here changes the method but leaves alpha alone."""
         before = dict(self.entries)
         yield

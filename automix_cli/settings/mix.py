@@ -145,8 +145,8 @@ class MixSettings(Section):
     momentum_buffers: Literal["own", "average", "precise"] = "own"
     """Where the momentum classifier's batch-norm statistics come from: its own forward passes, as
     in the reference; a moving average of the classifier's; or recomputed before each evaluation.
-    The momentum classifier of other methods than AutoMix makes no passes of its own in training:
-    for them `own` is `average`."""
+    Of other methods than AutoMix it makes no passes of its own in training: for them `own` is
+    `precise`, because an average lags far behind while the learning rate is high."""
 
     momentum_clean_pass: Literal["full", "early"] = "full"
     """Whether the momentum classifier sees the unmixed images to the end, as in the reference, or

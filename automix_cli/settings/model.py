@@ -98,7 +98,8 @@ class RunSettings(Section):
     """Seed of everything random: initial weights, order, augmentation, ratios and pairings."""
 
     output_dir: FilePath | None = None
-    """Run folder; unset: `runs/<preset>/<UTC time>-<seed>`. Never overwritten."""
+    """Run folder; unset: `runs/<preset>/<UTC time>-seed<seed>`, with the method after the preset if
+    it is not AutoMix. Never overwritten."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute. `auto` takes a GPU if there is one."""

@@ -139,14 +139,17 @@ def test_a_dry_run_tells_the_cost_and_has_no_mix_block(automix: Automix, tmp_pat
     assert 'method = "saliencymix"' in result.stdout
 
 
-def test_precise_batch_norm_changes_the_momentum_classifier_only(automix: Automix) -> None:
-    own, precise = (
+def test_batch_norm_of_the_momentum_classifier_is_precise_unless_averaging_is_asked_for(
+    automix: Automix,
+) -> None:
+    own, precise, average = (
         train(automix, "-m", "mixup", f"--set=mix.momentum_buffers={name}", output=name)
-        for name in ("own", "precise")
+        for name in ("own", "precise", "average")
     )
-    same, other = "classifier_one_hot", "momentum_one_hot"
-    assert own["last"]["test"][same] == precise["last"]["test"][same]
-    assert own["last"]["test"][other]["nll"] != precise["last"]["test"][other]["nll"]
+    heads = [each["last"]["test"] for each in (own, precise, average)]
+    assert heads[0] == heads[1]
+    assert heads[0]["classifier_one_hot"] == heads[2]["classifier_one_hot"]
+    assert heads[0]["momentum_one_hot"]["nll"] != heads[2]["momentum_one_hot"]["nll"]
 
 
 def test_gradients_accumulate_with_uneven_parts(automix: Automix) -> None:
@@ -158,6 +161,14 @@ def test_gradients_accumulate_with_uneven_parts(automix: Automix) -> None:
 
 def test_bf16_trains(automix: Automix) -> None:
     assert train(automix, "-m", "puzzlemix", "--mixed-precision=bf16")["step"] == 3
+
+
+def test_a_folder_that_nobody_named_is_named_after_preset_and_method(
+    automix: Automix, tmp_path: Path
+) -> None:
+    assert automix("train", *QUICKER, "-m", "cutmix", "--seed", "3").exit_code == 0
+    folder = tmp_path / "runs" / "digits-tiny-cutmix"
+    assert len(list(folder.glob("*-seed3/summary.json"))) == 1
 
 
 @pytest.mark.parametrize(
