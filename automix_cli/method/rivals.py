@@ -26,6 +26,7 @@ from automix_cli.method.mixers import (
     puzzlemix,
     snapmix,
 )
+from automix_cli.method.options import require
 
 Objective: TypeAlias = Literal["cross_entropy", "bce"]
 
@@ -93,18 +94,12 @@ class RivalOptions:
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
-        _require("method", self.method, f"one of {tuple(RIVALS)}", holds=self.method in RIVALS)
+        require("method", self.method, f"one of {tuple(RIVALS)}", holds=self.method in RIVALS)
         choices = get_args(Objective)
-        _require("loss", self.loss, f"one of {choices}", holds=self.loss in choices)
+        require("loss", self.loss, f"one of {choices}", holds=self.loss in choices)
         alpha, has_alpha = self.alpha, RIVALS[self.method].has_alpha
-        _require("alpha", alpha, "greater than 0", holds=alpha is None or alpha > 0)
-        _require("alpha", alpha, f"None for `{self.method}`", holds=alpha is None or has_alpha)
+        require("alpha", alpha, "greater than 0", holds=alpha is None or alpha > 0)
+        require("alpha", alpha, f"None for `{self.method}`", holds=alpha is None or has_alpha)
         weight, smoothing = self.decoupled_weight, self.label_smoothing
-        _require("decoupled_weight", weight, "at least 0", holds=weight >= 0)
-        _require("label_smoothing", smoothing, "in [0, 1)", holds=0 <= smoothing < 1)
-
-
-def _require(name: str, value: object, bound: str, *, holds: bool) -> None:
-    """Raise a `ValueError` with name, bound and value unless the bound holds."""
-    if not holds:
-        raise ValueError(f"`{name}` must be {bound}, got `{value}`")
+        require("decoupled_weight", weight, "at least 0", holds=weight >= 0)
+        require("label_smoothing", smoothing, "in [0, 1)", holds=0 <= smoothing < 1)
