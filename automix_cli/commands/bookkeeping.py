@@ -198,10 +198,9 @@ class Bookkeeper:
 
     def save(self, is_best: bool) -> None:  # noqa: FBT001 - the type of a hook
         """Write `best.pt` before `ckpt.pt`: a kill between the two is made good by resuming."""
-        if self.training.accelerator.is_main_process:
-            names = (records.BEST, records.CHECKPOINT) if is_best else (records.CHECKPOINT,)
-            for name in names:
-                save_checkpoint(self.folder / name, self.training, self.state, self.header())
+        header = self.header()
+        for name in (records.BEST, records.CHECKPOINT) if is_best else (records.CHECKPOINT,):
+            save_checkpoint(self.folder / name, self.training, self.state, header)
         self.restart_clock()
 
     def finish(self) -> dict[str, Any]:

@@ -74,13 +74,18 @@ def written_atomically(path: Path) -> Iterator[Path]:
 
 
 def save_checkpoint(path: Path, training: Training, state: TrainState, header: Header) -> None:
-    """Write everything that resuming needs to `path`.
+    """Write everything that resuming needs to `path`; called on every process, the main one writes.
+
+    Only the running sums of the losses differ between processes: one row of each is kept.
 
     Raises:
         CheckpointError: the file cannot be written (full disk, read-only folder); the old one
             stays.
     """
     accelerator = training.accelerator
+    rows = None if state.sums is None else accelerator.gather(state.sums[None])
+    if not accelerator.is_main_process:
+        return
     content = {
         "format": FORMAT,
         "version": VERSION,
@@ -88,7 +93,7 @@ def save_checkpoint(path: Path, training: Training, state: TrainState, header: H
         "model": accelerator.unwrap_model(training.model).state_dict(),
         "optimizer": training.optimizer.state_dict(),
         "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else None,
-        "state": {each.name: getattr(state, each.name) for each in fields(state)},
+        "state": {**{each.name: getattr(state, each.name) for each in fields(state)}, "sums": rows},
     }
     try:
         with written_atomically(path) as partial:
@@ -158,8 +163,10 @@ def restore(checkpoint: Checkpoint, training: Training) -> TrainState:
     if accelerator.scaler is not None and checkpoint.scaler is not None:
         accelerator.scaler.load_state_dict(checkpoint.scaler)
     state = checkpoint.state
-    if state.sums is not None:
-        state.sums = state.sums.to(accelerator.device)
+    if state.sums is not None:  # one row a process; with another number of them, all get the mean
+        is_ours = len(state.sums) == accelerator.num_processes
+        row = state.sums[accelerator.process_index] if is_ours else state.sums.mean(dim=0)
+        state.sums = row.to(accelerator.device)
     return state
 
 
