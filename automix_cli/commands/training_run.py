@@ -213,6 +213,7 @@ def show(summary: dict[str, object], folder: Path, *, as_json: bool) -> None:
         accuracy_table(f"{split} accuracy", rows, marked=str(summary["stands_for"]))
         for split, rows in last.items()
     ]
-    again = f"automix train --config {folder / records.SETTINGS} --seed {summary['seed']}"
+    another_seed = int(str(summary["seed"])) + 1
+    again = f"automix train --config {folder / records.SETTINGS} --seed {another_seed}"
     following = [f"automix eval {folder}", again]
     print_tables(*tables, summary_table(summary, str(folder), following))
