@@ -41,9 +41,11 @@ THIRD_PARTY: dict[str, set[str]] = {
     "timm": {"models"},
     "torchvision": {"data"},
     "safetensors": {"engine"},
+    "matplotlib": {"reporting"},
     "jaxtyping": {"method", "models", "evaluation"},
     "numpy": {
-        *("randomness", "method", "models", "data", "engine", "evaluation", "build", "commands")
+        *("randomness", "method", "models", "data", "engine", "evaluation", "build", "commands"),
+        "reporting",
     },
     "torch": {"method", "models", "data", "engine", "evaluation", "build", "commands"},
 }

@@ -18,6 +18,7 @@ DEFAULTS = {
     "data.dir": "data",
     "data.download": True,
     "data.holdout": 0.0,
+    "data.train_limit": None,
     "data.crop_padding": 4,
     "data.flip": True,
     "mix.method": "automix",
@@ -133,7 +134,7 @@ def test_every_section_says_what_it_is_about() -> None:
 
 def test_optional_keys_are_unset_by_default_so_that_absent_means_unset() -> None:
     optional = [key for key in all_keys().values() if key.optional]
-    assert len(optional) == 10
+    assert len(optional) == 11
     assert all(key.default is None for key in optional)
 
 

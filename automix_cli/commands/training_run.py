@@ -134,7 +134,11 @@ def load_data(settings: DataSettings, accelerator: Accelerator) -> DataSplits:
     """Read the data; on each machine one process downloads while the others wait."""
     with accelerator.local_main_process_first():
         splits = load_splits(
-            settings.name, settings.dir, download=settings.download, holdout=settings.holdout
+            settings.name,
+            settings.dir,
+            download=settings.download,
+            holdout=settings.holdout,
+            train_limit=settings.train_limit,
         )
     return splits.to(accelerator.device)
 

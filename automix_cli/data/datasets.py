@@ -62,29 +62,44 @@ class DataSplits:
         }
 
 
-def load_splits(name: DataName, directory: Path, *, download: bool, holdout: float) -> DataSplits:
+def load_splits(
+    name: DataName,
+    directory: Path,
+    *,
+    download: bool,
+    holdout: float = 0.0,
+    train_limit: int | None = None,
+) -> DataSplits:
     """Read a data set into memory.
 
-    Which images are held out depends on `holdout` alone, never on the seed of a run, so runs of
-    different seeds are judged on the same images. Mean and standard deviation are those of the
-    whole training part.
+    Which images are held out or left out depends on `holdout` and `train_limit` alone, never on the
+    seed of a run, so runs of different seeds learn from and are judged on the same images. Mean and
+    standard deviation are those of the whole training part.
 
     Args:
         name: `digits`, `cifar10` or `cifar100`.
         directory: Where the folder of CIFAR lies or is put; `digits` needs none. `~` is the home.
         download: Fetch what is missing.
         holdout: Part of the training images to hold out, class by class, in [0, 1).
+        train_limit: How many of the remaining ones to train on, class by class; None: on all.
 
     Raises:
-        DataError: if files are missing, broken or of the wrong checksum, or if `holdout` is too
-            small to hold out one image.
+        DataError: if files are missing, broken or of the wrong checksum, if `holdout` is too small
+            to hold out one image, or if there are fewer images than `train_limit`.
         ValueError: if `name` is unknown or `holdout` is outside [0, 1).
     """
     if not 0 <= holdout < 1:
         raise ValueError(f"holdout must be in [0, 1), got {holdout}")
     train, test, mean, std = _load(name, directory.expanduser(), download=download)
-    if holdout == 0:
-        return DataSplits(train, test, None, mean, std, name)
+    splits = DataSplits(train, test, None, mean, std, name)
+    if holdout:
+        splits = _hold_out(splits, holdout)
+    return splits if train_limit is None else _limit(splits, train_limit)
+
+
+def _hold_out(splits: DataSplits, holdout: float) -> DataSplits:
+    """Move a share of the training images to a validation part."""
+    train = splits.train
     num_held_out = round(holdout * len(train))
     if not 0 < num_held_out < len(train):
         raise DataError(
@@ -94,7 +109,21 @@ def load_splits(name: DataName, directory: Path, *, download: bool, holdout: flo
         )
     held_out = stratified_indices(train.labels.numpy(), num_held_out, stream(Purpose.HOLDOUT, 0))
     kept = np.setdiff1d(np.arange(len(train)), held_out, assume_unique=True)
-    return DataSplits(train.take(kept), test, train.take(held_out), mean, std, name)
+    return replace(splits, train=train.take(kept), validation=train.take(held_out))
+
+
+def _limit(splits: DataSplits, num_images: int) -> DataSplits:
+    """Keep so many of the training images; a smaller part of a class lies within a larger one."""
+    train = splits.train
+    if num_images > len(train):
+        raise DataError(
+            f"`data.train_limit` = {num_images}, there are {len(train)} training images",
+            hint="unset it with `--set data.train_limit=none`",
+        )
+    rng = stream(Purpose.HOLDOUT, 1)
+    return replace(
+        splits, train=train.take(stratified_indices(train.labels.numpy(), num_images, rng))
+    )
 
 
 def stratified_indices(labels: np.ndarray, num_taken: int, rng: np.random.Generator) -> np.ndarray:

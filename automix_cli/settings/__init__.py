@@ -1,13 +1,13 @@
 """Settings: what can be set (`model`), and which source sets it (`layering`).
 
-`model` is the root model with `[model] [data] [evaluation] [run]`; `mix` and `training` hold the
-sections that grow with the method, and `rules` what sections are made of. `keys` lists every key as
+`model` is the root model with `[model] [evaluation] [run]`; `data`, `mix` and `training` hold the
+longer sections, and `rules` what sections are made of. `keys` lists every key as
 plain data, `toml` reads and writes files, `problems` says what is wrong.
 """
 
+from automix_cli.settings.data import DataSettings
 from automix_cli.settings.mix import MixSettings
 from automix_cli.settings.model import (
-    DataSettings,
     EvaluationSettings,
     ModelSettings,
     RunSettings,

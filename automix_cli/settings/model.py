@@ -1,7 +1,7 @@
 """THE settings of a run: every key, its range, its default and its help text.
 
-Sections mirror the packages. The two that grow with the method have modules of their own, so that
-each can be read in one go: `mix` ([mix]) and `training` ([optimizer], [train]).
+Sections mirror the packages. Those that are long have modules of their own, so that each can be
+read in one go: `data` ([data]), `mix` ([mix]) and `training` ([optimizer], [train]).
 Here are the root and the rest. `rules` is what sections are made of; `keys` lists
 all keys as plain data; `layering` decides which source sets which value.
 
@@ -12,29 +12,22 @@ and the saved file follow by themselves.
 There is no null in TOML: the default of an optional setting is None, and absent means unset.
 """
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
+from automix_cli.settings.data import DataSettings
 from automix_cli.settings.mix import MixSettings
-from automix_cli.settings.rules import Count, Rule, Section, ShareBelowOne, require
+from automix_cli.settings.rules import (
+    Count,
+    FilePath,
+    Index,
+    Rule,
+    Section,
+    ShareBelowOne,
+    require,
+)
 from automix_cli.settings.training import OptimizerSettings, TrainSettings
-
-
-def _usable_path(path: Path) -> Path:
-    """Expand `~`, and refuse what no file system takes."""
-    if "\0" in str(path):
-        raise ValueError("a path without null characters")
-    try:
-        return path.expanduser()
-    except RuntimeError as error:
-        raise ValueError("a path whose `~` names a home folder") from error
-
-
-# `strict=False`: TOML has no paths, so text must do; numbers are still refused.
-FilePath = Annotated[Path, Field(strict=False), AfterValidator(_usable_path)]
-Index = Annotated[int, Field(ge=0)]
 
 
 class ModelSettings(Section):
@@ -55,29 +48,6 @@ class ModelSettings(Section):
     drop_path_rate: ShareBelowOne = 0.0
     """Probability of skipping the deepest residual branch in training, falling linearly to 0 at the
     first one."""
-
-
-class DataSettings(Section):
-    """The images, their split and their augmentation."""
-
-    name: Literal["digits", "cifar10", "cifar100"] = "digits"
-    """Data set. `digits` is part of the package and needs no download."""
-
-    dir: FilePath = Path("data")
-    """Folder that holds the data set's official folder, or into which it is downloaded."""
-
-    download: bool = True
-    """Whether missing data may be downloaded; their checksum is verified either way."""
-
-    holdout: ShareBelowOne = 0.0
-    """Share of the training images kept back, equally from each class, to choose `best.pt` on. 0
-    chooses on the test set, as the published numbers do, and the run says so."""
-
-    crop_padding: Index = 4
-    """Pixels of reflected border before the random crop; 0 switches cropping off."""
-
-    flip: bool = True
-    """Whether images are mirrored left to right at random. Switch it off for digits and letters."""
 
 
 class EvaluationSettings(Section):

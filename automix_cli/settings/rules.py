@@ -4,16 +4,31 @@ Ranges belong on the field (`Positive`, `Share`, ...), relations between fields 
 section that calls `require`. The docstring under a field is its help text.
 """
 
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+
+def _usable_path(path: Path) -> Path:
+    """Expand `~`, and refuse what no file system takes."""
+    if "\0" in str(path):
+        raise ValueError("a path without null characters")
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError("a path whose `~` names a home folder") from error
+
+
+# `strict=False`: TOML has no paths, so text must do; numbers are still refused.
+FilePath = Annotated[Path, Field(strict=False), AfterValidator(_usable_path)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 ShareBelowOne = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+Index = Annotated[int, Field(ge=0)]
 
 
 class Section(BaseModel):

@@ -109,3 +109,31 @@ def test_any_sample_of_a_class_may_be_chosen() -> None:
 def test_more_samples_than_there_are_cannot_be_chosen() -> None:
     with pytest.raises(ValueError, match=r"num_taken must be in \[0, 3\], got 4"):
         stratified_indices(np.zeros(3, dtype=np.int64), 4, np.random.default_rng(0))
+
+
+def limited(num_images: int | None, holdout: float = 0) -> DataSplits:
+    return load_splits("digits", NOWHERE, download=False, holdout=holdout, train_limit=num_images)
+
+
+def test_a_limit_keeps_the_share_of_each_class_and_the_test_set() -> None:
+    whole, few = digits(), limited(200)
+    share = whole.train.labels.bincount() * 200 / len(whole.train)
+    assert len(few.train) == 200
+    assert (few.train.labels.bincount() - share).abs().max() < 1
+    assert torch.equal(few.test.images, whole.test.images)
+    assert few.mean == whole.mean
+
+
+def test_a_limit_is_taken_from_what_is_not_held_out() -> None:
+    divided = limited(200, holdout=0.5)
+    assert divided.validation is not None
+    kept, held = set(rows(divided.train.images)), set(rows(divided.validation.images))
+    everything = rows(digits().train.images)
+    assert kept <= set(everything)
+    assert len(held) + len(set(everything) - held) == len(set(everything))
+    assert torch.equal(divided.validation.images, digits(holdout=0.5).validation.images)  # type: ignore[union-attr]
+
+
+def test_more_images_than_there_are_is_refused() -> None:
+    with pytest.raises(DataError, match=r"`data\.train_limit` = 2000, there are 1437 training"):
+        limited(2000)
