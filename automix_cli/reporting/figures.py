@@ -33,13 +33,14 @@ _BACKGROUNDS = {"light": ("white", "#222222", "#dddddd"), "dark": ("#16181d", "#
 def style(background: Background = "light") -> Iterator[None]:
     """Draw everything inside with our colours, on a light or a dark background."""
     import matplotlib as mpl
+    from matplotlib.rcsetup import cycler
 
     paper, ink, grid = _BACKGROUNDS[background]
     inked = ("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor")
     chosen: dict[Any, Any] = {
         **dict.fromkeys(inked, ink),
         **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), paper),
-        "axes.prop_cycle": mpl.cycler(color=COLOURS),
+        "axes.prop_cycle": cycler(color=COLOURS),
         "axes.grid": True,
         "axes.spines.top": False,
         "axes.spines.right": False,
