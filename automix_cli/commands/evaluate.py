@@ -5,25 +5,24 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from torch import Tensor
-
-from automix_cli import build
 from automix_cli.commands.bookkeeping import accuracy_record
 from automix_cli.commands.requests import EvaluateRequest
+from automix_cli.commands.trained import (
+    chosen_checkpoint,
+    read_trained,
+    rebuild,
+    refuse_other_classes,
+    stored_settings,
+)
 from automix_cli.data.batches import evaluation_batches
 from automix_cli.data.datasets import load_splits
-from automix_cli.engine.checkpoint import load_checkpoint, load_classifier, load_weights
 from automix_cli.engine.runtime import add_over_processes, build_accelerator
-from automix_cli.errors import CheckpointError, DataError, DivergedError
+from automix_cli.errors import DivergedError
 from automix_cli.evaluation.accuracy import measure
-from automix_cli.models.classifier import Classifier
-from automix_cli.reporting import records
-from automix_cli.reporting.progress import say
 from automix_cli.reporting.tables import accuracy_table, print_tables
 from automix_cli.settings import Settings
 from automix_cli.settings.layering import Layer, Overrides, load
@@ -32,23 +31,13 @@ from automix_cli.settings.toml import print_config
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True)
-class Trained:
-    """The weights of one network and what they were trained as."""
-
-    path: Path
-    weights: dict[str, Tensor]
-    settings: dict[str, Any]
-    dataset: dict[str, Any]
-
-
 def run(overrides: Overrides, request: EvaluateRequest) -> None:
     """Measure top-1, top-5 and NLL of the network that `evaluation.weights` selects.
 
     Raises:
         AutoMixError: anything a person can mend; the exit code says what kind.
     """
-    path = chosen_checkpoint(request)
+    path = chosen_checkpoint(request.run, request.checkpoint)
     stored = stored_settings(path)
     settings, origins = load(overrides, base=Layer(stored, str(path)))
     if request.print_config:
@@ -68,8 +57,8 @@ def run(overrides: Overrides, request: EvaluateRequest) -> None:
         lambda images: {head: network(images)},
         evaluation_batches(
             splits.test.to(accelerator.device),
-            cast(tuple[float, ...], tuple(trained.dataset["mean"])),
-            cast(tuple[float, ...], tuple(trained.dataset["std"])),
+            trained.mean,
+            trained.std,
             batch_size=settings.evaluation.batch_size,
             rank=accelerator.process_index,
             num_ranks=accelerator.num_processes,
@@ -81,78 +70,6 @@ def run(overrides: Overrides, request: EvaluateRequest) -> None:
     if accelerator.is_main_process:
         show(rows, path, settings, as_json=request.as_json)
     accelerator.end_training()
-
-
-def chosen_checkpoint(request: EvaluateRequest) -> Path:
-    """The file to read: the one named, or that of the run named, or of the newest finished run."""
-    if request.checkpoint is not None:
-        return request.checkpoint
-    folder = request.run
-    if folder is None:
-        folder = records.newest_or_raise(Path("runs"), records.SUMMARY, "a finished run")
-        say(f"evaluating the newest finished run, {folder}")
-    if folder.is_file():
-        return folder
-    return folder / records.CHECKPOINT
-
-
-def stored_settings(path: Path) -> dict[str, Any]:
-    """The settings a file was trained with."""
-    if path.suffix == ".safetensors":
-        return load_classifier(path)[1]["settings"]
-    return load_checkpoint(path).header.settings
-
-
-def read_trained(path: Path, weights: str) -> Trained:
-    """Read one network's weights from a checkpoint or a portable file.
-
-    Raises:
-        CheckpointError: the file is broken or does not hold the network asked for.
-    """
-    if path.suffix == ".safetensors":
-        if weights != "momentum":
-            raise CheckpointError(
-                f"`{path}` holds the momentum classifier only, wanted `--weights {weights}`",
-                hint="name the run's `ckpt.pt`, which holds both networks",
-            )
-        tensors, stored = load_classifier(path)
-        return Trained(path, tensors, stored["settings"], stored["dataset"])
-    checkpoint = load_checkpoint(path)
-    prefix = "momentum_classifier." if weights == "momentum" else "classifier."
-    tensors = {
-        name.removeprefix(prefix): tensor
-        for name, tensor in checkpoint.model.items()
-        if name.startswith(prefix) and "head_mixed" not in name
-    }
-    return Trained(path, tensors, checkpoint.header.settings, checkpoint.header.dataset)
-
-
-def rebuild(trained: Trained, settings: Settings) -> Classifier:
-    """Build the network that the settings describe and put the weights in."""
-    network = build.classifier(
-        settings.model,
-        num_classes=len(trained.dataset["class_names"]),
-        in_channels=trained.dataset["in_channels"],
-        size=trained.dataset["image_size"],
-    )
-    head = {f"head_mixed.{name}": each for name, each in network.head_mixed.state_dict().items()}
-    load_weights(network, {**trained.weights, **head}, trained.path)
-    return network
-
-
-def refuse_other_classes(trained: Trained, class_names: tuple[str, ...]) -> None:
-    """A classifier can only be judged on the classes it knows.
-
-    Raises:
-        DataError: the data have other classes.
-    """
-    known = list(trained.dataset["class_names"])
-    if known != list(class_names):
-        raise DataError(
-            f"`{trained.path}` was trained on the {len(known)} classes of "
-            f"{trained.dataset['name']}, the data have {len(class_names)} classes or other names",
-            hint="leave out `--set data.name=...`, or evaluate a run of that data set",
-        )
 
 
 def refuse_nan(rows: Mapping[str, Mapping[str, Any]], path: Path) -> None:
