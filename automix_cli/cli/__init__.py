@@ -27,8 +27,10 @@ from automix_cli.cli.options import (
     OutputDir,
     Preset,
     PrintConfig,
+    ReportDir,
     Seed,
     Set,
+    Weights,
     terminal_width,
     with_hyphens,
 )
@@ -137,9 +139,12 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     checkpoint: Annotated[
         Path | None, typer.Option(help="Evaluate this file instead of a run.", metavar="FILE")
     ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="Network to evaluate.", metavar="momentum|classifier")
-    ] = None,
+    weights: Weights = None,
+    bins: Annotated[int, typer.Option(help="Bins of the calibration errors.", min=1)] = 15,
+    mixed: Annotated[
+        bool, typer.Option("--mixed", help="Measure accuracy on mixed images too.")
+    ] = False,
+    output_dir: ReportDir = None,
     sets: Set = None,
     data_dir: DataDir = None,
     batch_size: BatchSize = None,
@@ -147,10 +152,11 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     print_config: PrintConfig = False,
     as_json: Json = False,
 ) -> None:
-    """Evaluate a trained classifier on its test set: accuracy with interval, and likelihood.
+    """Evaluate a trained classifier on its test set: accuracy, likelihood and calibration.
 
     Examples:
     $ automix eval
+    $ automix eval runs/mine --mixed -o report
     $ automix eval runs/mine --weights classifier --json
     $ automix eval --checkpoint best.pt --data-dir ~/data
     """
@@ -167,7 +173,10 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     overrides = Overrides(
         flags=tuple(flag for flag in flags if flag.value is not None), sets=tuple(sets or ())
     )
-    command.run(overrides, EvaluateRequest(run, checkpoint, print_config, as_json))
+    request = EvaluateRequest(
+        run, checkpoint, print_config, as_json, num_bins=bins, mixed=mixed, output_dir=output_dir
+    )
+    command.run(overrides, request)
 
 
 @app.command("settings")

@@ -74,6 +74,12 @@ OutputDir = Annotated[
     Path | None,
     typer.Option("--output-dir", "-o", help="Run folder; must be new or empty.", metavar="FOLDER"),
 ]
+ReportDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--output-dir", "-o", help="Write numbers and figures into this folder.", metavar="FOLDER"
+    ),
+]
 DataDir = Annotated[
     Path | None, typer.Option(help="Folder of the data sets (default: data).", metavar="FOLDER")
 ]
@@ -96,6 +102,9 @@ PrintConfig = Annotated[
     bool, typer.Option("--print-config", help="Show every setting and who set it, then stop.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write the result to stdout as JSON.")]
+Weights = Annotated[
+    str | None, typer.Option(help="Network to evaluate.", metavar="momentum|classifier")
+]
 PresetName = Annotated[
     str, typer.Argument(help="A preset.", metavar="NAME", autocompletion=complete_preset)
 ]

@@ -4,35 +4,42 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from automix_cli.commands.bookkeeping import accuracy_record
+from torch import Tensor
+
+from automix_cli.commands import evaluation_report, mixed_images
 from automix_cli.commands.requests import EvaluateRequest
 from automix_cli.commands.trained import (
+    Trained,
     chosen_checkpoint,
-    read_trained,
-    rebuild,
+    ready_network,
     refuse_other_classes,
     stored_settings,
 )
 from automix_cli.data.batches import evaluation_batches
-from automix_cli.data.datasets import load_splits
-from automix_cli.engine.runtime import add_over_processes, build_accelerator
+from automix_cli.data.datasets import DataSplits, ImageSet, load_splits
+from automix_cli.engine.runtime import Accelerator, add_over_processes, build_accelerator
 from automix_cli.errors import DivergedError
-from automix_cli.evaluation.accuracy import measure
-from automix_cli.reporting.tables import accuracy_table, print_tables
+from automix_cli.evaluation.logit_sample import LogitSample
+from automix_cli.evaluation.totals import accumulate
+from automix_cli.models.classifier import Classifier
+from automix_cli.reporting.evaluation_files import write_evaluation
+from automix_cli.reporting.evaluation_tables import evaluation_tables
+from automix_cli.reporting.progress import say
+from automix_cli.reporting.tables import print_tables
 from automix_cli.settings import Settings
 from automix_cli.settings.layering import Layer, Overrides, load
 from automix_cli.settings.toml import print_config
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def run(overrides: Overrides, request: EvaluateRequest) -> None:
-    """Measure top-1, top-5 and NLL of the network that `evaluation.weights` selects.
+    """Measure accuracy and calibration of the network that `evaluation.weights` selects.
 
     Raises:
         AutoMixError: anything a person can mend; the exit code says what kind.
@@ -44,32 +51,112 @@ def run(overrides: Overrides, request: EvaluateRequest) -> None:
         sys.stdout.write(print_config(settings, origins))
         return
     accelerator = build_accelerator(device=settings.run.device, mixed_precision="no")
-    trained = read_trained(path, settings.evaluation.weights)
-    network = rebuild(trained, settings)
-    network.to(accelerator.device).eval()
-    with accelerator.local_main_process_first():
-        splits = load_splits(
-            settings.data.name, settings.data.dir, download=settings.data.download, holdout=0
-        )
+    trained, network = ready_network(path, settings, accelerator.device)
+    splits = splits_for(trained, settings, accelerator)
     refuse_other_classes(trained, splits.test.class_names)
+    evaluation = Evaluation(accelerator, settings, trained, network, splits, request.num_bins)
     head = f"{settings.evaluation.weights}_one_hot"
-    measured = measure(
-        lambda images: {head: network(images)},
-        evaluation_batches(
-            splits.test.to(accelerator.device),
-            trained.mean,
-            trained.std,
-            batch_size=settings.evaluation.batch_size,
-            rank=accelerator.process_index,
-            num_ranks=accelerator.num_processes,
-        ),
-        add_over_processes=partial(add_over_processes, accelerator),
-    )
-    rows = {name: accuracy_record(accuracy) for name, accuracy in measured.items()}
+    rows = {head: evaluation.report()}
     refuse_nan(rows, path)
+    if request.mixed:
+        methods = mixed_images.methods_for(settings.mix.method)
+        rows[head]["mixed"] = {name: evaluation.mixed(name) for name in methods}
     if accelerator.is_main_process:
-        show(rows, path, settings, as_json=request.as_json)
+        content = {
+            "schema_version": SCHEMA_VERSION,
+            "checkpoint": str(path),
+            "dataset": settings.data.name,
+            "split": "test",
+            "heads": rows,
+        }
+        show(content, as_json=request.as_json)
+        if request.output_dir is not None:
+            say(f"wrote {write_evaluation(request.output_dir, content)}")
     accelerator.end_training()
+
+
+def splits_for(trained: Trained, settings: Settings, accelerator: Accelerator) -> DataSplits:
+    """The data, with the images that this network's training held out."""
+    with accelerator.local_main_process_first():
+        return load_splits(
+            settings.data.name,
+            settings.data.dir,
+            download=settings.data.download,
+            holdout=trained.settings["data"].get("holdout", 0.0),
+        )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One network on one test set; its parts share what they need."""
+
+    accelerator: Accelerator
+    settings: Settings
+    trained: Trained
+    network: Classifier
+    splits: DataSplits
+    num_bins: int
+
+    def add(self, total: Tensor) -> Tensor:
+        """The sum over all processes."""
+        return add_over_processes(self.accelerator, total)
+
+    def batches(self, image_set: ImageSet) -> Iterator[tuple[Tensor, Tensor]]:
+        """This process's part of a set, as the network wants it."""
+        return evaluation_batches(
+            image_set.to(self.accelerator.device),
+            self.trained.mean,
+            self.trained.std,
+            batch_size=self.settings.evaluation.batch_size,
+            rank=self.accelerator.process_index,
+            num_ranks=self.accelerator.num_processes,
+        )
+
+    def report(self) -> dict[str, Any]:
+        """Every number of the one-hot head, in one pass over the test set."""
+        test = self.splits.test
+        sample = LogitSample(len(test), test.num_classes)
+        statistics = evaluation_report.statistics(self.num_bins, test.num_classes)
+        sums = accumulate(
+            lambda images: {"head": self.network(images)},
+            self.batches(test),
+            {**statistics, "kept": sample.keep},
+            add_over_processes=self.add,
+        )["head"]
+        row = evaluation_report.head_report(sums, self.num_bins, test.class_names)
+        row["temperature"] = self.temperature(self.gathered(sample))
+        return row
+
+    def gathered(self, sample: LogitSample) -> tuple[Tensor, Tensor]:
+        """The logits and labels that all processes kept."""
+        return sample.gather(
+            rank=self.accelerator.process_index,
+            num_ranks=self.accelerator.num_processes,
+            add_over_processes=self.add,
+        )
+
+    def temperature(self, test: tuple[Tensor, Tensor]) -> dict[str, Any] | None:
+        """What temperature scaling would do for the network."""
+        held_out, validation = None, self.splits.validation
+        if validation is not None:
+            sample = LogitSample(len(validation), validation.num_classes)
+            evaluation_report.kept_logits(self.network, self.batches(validation), sample)
+            held_out = self.gathered(sample)
+        fitted = evaluation_report.fit(test, held_out)
+        return fitted and evaluation_report.temperature_record(fitted, self.num_bins)
+
+    def mixed(self, method: str) -> dict[str, Any]:
+        """Accuracy on the test images, mixed by one method."""
+        batches, first_block = mixed_images.blocks(
+            self.splits.test.to(self.accelerator.device),
+            self.trained.mean,
+            self.trained.std,
+            rank=self.accelerator.process_index,
+            num_ranks=self.accelerator.num_processes,
+        )
+        return mixed_images.mixed_record(
+            self.network, batches, method, first_block, add_over_processes=self.add
+        )
 
 
 def refuse_nan(rows: Mapping[str, Mapping[str, Any]], path: Path) -> None:
@@ -83,20 +170,9 @@ def refuse_nan(rows: Mapping[str, Mapping[str, Any]], path: Path) -> None:
             raise DivergedError(f"the outputs of {name} in `{path}` are not finite")
 
 
-def show(
-    rows: Mapping[str, Mapping[str, Any]], path: Path, settings: Settings, *, as_json: bool
-) -> None:
-    """A table for people, or JSON for programs."""
+def show(content: Mapping[str, Any], *, as_json: bool) -> None:
+    """Tables for people, or JSON for programs."""
     if as_json:
-        content = {
-            "schema_version": SCHEMA_VERSION,
-            "checkpoint": str(path),
-            "dataset": settings.data.name,
-            "split": "test",
-            "heads": rows,
-        }
         sys.stdout.write(json.dumps(content, indent=2) + "\n")
-        return
-    num_images = next(iter(rows.values()))["num_images"]
-    title = f"{path} on the {num_images:,} test images of {settings.data.name}"
-    print_tables(accuracy_table(title, rows, marked="momentum_one_hot"))
+    else:
+        print_tables(*evaluation_tables(content))

@@ -35,9 +35,15 @@ class EvaluateRequest:
         checkpoint: Checkpoint file to evaluate instead of a run's own.
         print_config: Show the settings with their origins, and do nothing else.
         as_json: Write the result to stdout as JSON.
+        num_bins: Bins of the calibration errors.
+        mixed: Measure accuracy on mixed images too.
+        output_dir: Folder for the numbers and the figures; None writes no files.
     """
 
     run: Path | None = None
     checkpoint: Path | None = None
     print_config: bool = False
     as_json: bool = False
+    num_bins: int = 15
+    mixed: bool = False
+    output_dir: Path | None = None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from automix_cli import build
@@ -106,6 +107,15 @@ def rebuild(trained: Trained, settings: Settings) -> Classifier:
     head = {f"head_mixed.{name}": each for name, each in network.head_mixed.state_dict().items()}
     load_weights(network, {**trained.weights, **head}, trained.path)
     return network
+
+
+def ready_network(
+    path: Path, settings: Settings, device: torch.device
+) -> tuple[Trained, Classifier]:
+    """The network of a file as it is judged: built, in place, in evaluation mode."""
+    trained = read_trained(path, settings.evaluation.weights)
+    network = rebuild(trained, settings)
+    return trained, network.to(device).eval()
 
 
 def refuse_other_classes(trained: Trained, class_names: tuple[str, ...]) -> None:
