@@ -35,6 +35,7 @@ from automix_cli.cli.options import (
     with_hyphens,
 )
 from automix_cli.cli.presets import presets_app
+from automix_cli.cli.robustness import robustness
 
 app = typer.Typer(
     name="automix",
@@ -49,6 +50,7 @@ app = typer.Typer(
     },
 )
 app.add_typer(presets_app, name="presets")
+app.command("robustness")(robustness)
 
 
 def _say_version(*, wanted: bool) -> None:

@@ -47,3 +47,45 @@ class EvaluateRequest:
     num_bins: int = 15
     mixed: bool = False
     output_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class RobustnessRequest:
+    """What `automix robustness` is asked for.
+
+    Args:
+        run: Run folder; None with no checkpoints means the newest finished run.
+        checkpoints: Files to compare instead of a run's own.
+        attacks: Names of attacks.
+        epsilons: As typed, `8/255` or `0.03`; empty for those usual for the norm.
+        norm: `linf` or `l2`.
+        steps: Gradient steps of the attacks that take several.
+        step_size: As typed; None for a fourth of epsilon.
+        restarts: Random starts of PGD.
+        momentum: Of MI-FGSM.
+        targeted: Attack towards a random other class.
+        unknown: Data sets the network was not trained on, or `noise`; empty for what needs no
+            download.
+        parts: What to measure; empty for everything.
+        quick: Measure on so many test images only; None for all.
+        seed: Of everything random.
+        output_dir: Folder of the report; None for one beside the checkpoint.
+        as_json: Write the report to stdout as JSON.
+    """
+
+    run: Path | None = None
+    checkpoints: tuple[Path, ...] = ()
+    attacks: tuple[str, ...] = ()
+    epsilons: tuple[str, ...] = ()
+    norm: str = "linf"
+    steps: int = 10
+    step_size: str | None = None
+    restarts: int = 1
+    momentum: float = 1.0
+    targeted: bool = False
+    unknown: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+    quick: int | None = None
+    seed: int = 0
+    output_dir: Path | None = None
+    as_json: bool = False

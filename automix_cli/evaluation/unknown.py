@@ -92,7 +92,7 @@ def detect(known: Float64[Tensor, " a"], unknown: Float64[Tensor, " b"]) -> Dete
 
 def _auroc(known: Float64[Tensor, " a"], unknown: Float64[Tensor, " b"]) -> float:
     """The Mann-Whitney statistic: pairs in the right order, ties for half, of all pairs."""
-    ordered = unknown.sort().values
+    ordered, known = unknown.sort().values, known.contiguous()
     below = torch.searchsorted(ordered, known, right=False)
     up_to = torch.searchsorted(ordered, known, right=True)
     return float((below + up_to).double().sum() / (2 * len(known) * len(unknown)))

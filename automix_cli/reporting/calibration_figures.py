@@ -26,6 +26,8 @@ def reliability_diagram(measured: Mapping[str, Any], *, background: Background =
     with style(background):
         figure = Figure(figsize=(4.2, 5.2), layout="constrained")
         upper, lower = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
+        upper.set_axisbelow(True)
+        lower.set_axisbelow(True)
         upper.bar(left, accuracy, width, align="edge", color=COLOURS[0], label="accuracy")
         gaps = [one - other for one, other in zip(confidence, accuracy, strict=True)]
         hatched = {"fill": False, "hatch": "///", "edgecolor": COLOURS[1], "linewidth": 0.8}
@@ -59,6 +61,7 @@ def confidence_histogram(
     with style(background):
         figure = Figure(figsize=(4.8, 3.4), layout="constrained")
         axes = figure.add_subplot()
+        axes.set_axisbelow(True)
         axes.bar(left, right, width, align="edge", color=COLOURS[0], label="right")
         axes.bar(left, wrong, width, right, align="edge", color=COLOURS[4], label="wrong")
         for name, (place, line) in marks.items():

@@ -1,0 +1,128 @@
+"""Images of nothing the network knows, and images of which a part is hidden."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, cast, get_args
+
+import numpy as np
+import torch
+
+from automix_cli.commands.robustness_attacks import numbers
+from automix_cli.commands.robustness_plan import refuse_unknown
+from automix_cli.commands.robustness_subject import Subject, normalized
+from automix_cli.data.conform import conform
+from automix_cli.data.datasets import DataName, load_splits
+from automix_cli.data.image_set import ImageSet, image_set_from_arrays
+from automix_cli.errors import SettingsError
+from automix_cli.evaluation.occlusion import SHARES, hide_patches, patch_orders, patch_size
+from automix_cli.evaluation.unknown import SCORES, detect
+from automix_cli.randomness import Purpose, stream
+from automix_cli.settings import DataSettings
+
+NOISE = "noise"
+"""Uniform noise, as many images as the test set has."""
+
+
+def unknown_names(asked: tuple[str, ...], trained_on: str) -> tuple[str, ...]:
+    """The sets to compare with: those asked for, or those that need no download.
+
+    Raises:
+        SettingsError: there is no such set, or the network was trained on it.
+    """
+    known = (NOISE, *get_args(DataName))
+    for name in asked:
+        refuse_unknown(name, known, "--ood")
+        if name == trained_on:
+            raise SettingsError(
+                f"`--ood {name}` is what the network was trained on, not unknown to it",
+                hint=f"take another of {', '.join(each for each in known if each != name)}",
+            )
+    return asked or tuple(each for each in (NOISE, "digits") if each != trained_on)
+
+
+def unknown_images(
+    name: str, data: DataSettings, form: tuple[int, int], num_known: int, most: int | None
+) -> ImageSet:
+    """The test images of another data set, in the form of those the network was trained on.
+
+    Args:
+        name: Of `unknown_names`.
+        data: Where data sets lie.
+        form: Channels and size that the images are given.
+        num_known: How many images of noise there are.
+        most: Take so many of a data set at most, evenly spaced; None for all.
+    """
+    channels, size = form
+    if name == NOISE:
+        shape = (num_known, channels, size, size)
+        pixels = stream(Purpose.UNKNOWN, 0).integers(256, size=shape, dtype=np.uint8)
+        return image_set_from_arrays(pixels, np.zeros(num_known, dtype=np.int64), (NOISE,))
+    other = load_splits(cast(Any, name), data.dir, download=data.download).test
+    if most is not None and most < len(other):
+        other = other.take(np.linspace(0, len(other) - 1, most).astype(int))
+    return conform(other, channels=channels, size=size)
+
+
+@torch.no_grad()
+def scores_of(subject: Subject, image_set: ImageSet | None) -> torch.Tensor:
+    """Every score of every image, `(n, number of scores)`, from all processes."""
+    own = None if image_set is None else subject.share(image_set)
+    rows = [torch.zeros(0, len(SCORES), dtype=torch.float64)]
+    for batch in subject.batches(own):
+        logits = subject.pixels(batch.images)
+        rows.append(torch.stack([score(logits) for score in SCORES.values()], dim=1))
+    return subject.gather(torch.cat(rows))
+
+
+def unknown_records(
+    subject: Subject, names: tuple[str, ...], data: DataSettings, quick: int | None
+) -> list[dict[str, Any]]:
+    """Detection of each unknown set by each score."""
+    known = scores_of(subject, None)
+    form = (subject.test.images.shape[1], subject.test.images.shape[2])
+    records: list[dict[str, Any]] = []
+    for name in names:
+        images = unknown_images(name, data, form, len(known), quick)
+        unknown = scores_of(subject, images)
+        records.extend(
+            {
+                "unknown": name,
+                "score": score,
+                **asdict(detect(known[:, place], unknown[:, place])),
+                "num_known": len(known),
+                "num_unknown": len(unknown),
+            }
+            for place, score in enumerate(SCORES)
+        )
+    return records
+
+
+@torch.no_grad()
+def occlusion_records(subject: Subject) -> list[dict[str, Any]]:
+    """Accuracy with a growing share of patches hidden.
+
+    Raises:
+        SettingsError: the images do not divide into patches.
+    """
+    size = subject.test.images.shape[2]
+    try:
+        patch = patch_size(size)
+    except ValueError as problem:
+        raise SettingsError(
+            f"cannot hide patches: {problem}",
+            hint="leave this part out, with `--only` and the others",
+        ) from problem
+    counts = torch.zeros(len(SHARES), 2, dtype=torch.float64)
+    for batch in subject.batches():
+        rngs = subject.rngs(Purpose.OCCLUSION, 0, batch.numbers)
+        orders = patch_orders(rngs, (size // patch) ** 2)
+        images = normalized(subject, batch.images)
+        for place, share in enumerate(SHARES):
+            logits = subject.pixels.network(hide_patches(images, orders, share))
+            right = int((logits.argmax(dim=1) == batch.labels).sum())
+            counts[place] += torch.tensor([len(batch.labels), right])
+    return [
+        {"share": share, "patch_pixels": patch, **numbers(right / total, int(total))}
+        for share, (total, right) in zip(SHARES, subject.add(counts).tolist(), strict=True)
+    ]
