@@ -31,6 +31,7 @@ from automix_cli.cli.options import (
     Seed,
     Set,
     Weights,
+    overrides_of_trained,
     terminal_width,
     with_hyphens,
 )
@@ -164,16 +165,9 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     """
     from automix_cli.commands import evaluate as command
     from automix_cli.commands.requests import EvaluateRequest
-    from automix_cli.settings.layering import Flag, Overrides
 
-    flags = (
-        Flag("--weights", "evaluation.weights", weights),
-        Flag("--data-dir", "data.dir", data_dir),
-        Flag("--batch-size", "evaluation.batch_size", batch_size),
-        Flag("--device", "run.device", device),
-    )
-    overrides = Overrides(
-        flags=tuple(flag for flag in flags if flag.value is not None), sets=tuple(sets or ())
+    overrides = overrides_of_trained(
+        weights=weights, data_dir=data_dir, batch_size=batch_size, device=device, sets=sets
     )
     request = EvaluateRequest(
         run, checkpoint, print_config, as_json, num_bins=bins, mixed=mixed, output_dir=output_dir

@@ -7,9 +7,12 @@ checked with all other settings, not here, so that all problems are reported tog
 
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from automix_cli.settings.layering import Overrides
 
 
 def complete_preset(typed: str) -> list[str]:
@@ -108,6 +111,28 @@ Weights = Annotated[
 PresetName = Annotated[
     str, typer.Argument(help="A preset.", metavar="NAME", autocompletion=complete_preset)
 ]
+
+
+def overrides_of_trained(
+    *,
+    weights: str | None,
+    data_dir: Path | None,
+    batch_size: int | None,
+    device: str | None,
+    sets: list[str] | None,
+) -> "Overrides":
+    """What the flags of a command that judges a trained network change about its settings."""
+    from automix_cli.settings.layering import Flag, Overrides
+
+    flags = (
+        Flag("--weights", "evaluation.weights", weights),
+        Flag("--data-dir", "data.dir", data_dir),
+        Flag("--batch-size", "evaluation.batch_size", batch_size),
+        Flag("--device", "run.device", device),
+    )
+    return Overrides(
+        flags=tuple(flag for flag in flags if flag.value is not None), sets=tuple(sets or ())
+    )
 
 
 def terminal_width() -> int:

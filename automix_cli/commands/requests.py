@@ -50,13 +50,11 @@ class EvaluateRequest:
 
 
 @dataclass(frozen=True)
-class RobustnessRequest:
-    """What `automix robustness` is asked for.
+class AttackRequest:
+    """Which attacks `automix robustness` is asked for.
 
     Args:
-        run: Run folder; None with no checkpoints means the newest finished run.
-        checkpoints: Files to compare instead of a run's own.
-        attacks: Names of attacks.
+        names: Of attacks.
         epsilons: As typed, `8/255` or `0.03`; empty for those usual for the norm.
         norm: `linf` or `l2`.
         steps: Gradient steps of the attacks that take several.
@@ -64,6 +62,26 @@ class RobustnessRequest:
         restarts: Random starts of PGD.
         momentum: Of MI-FGSM.
         targeted: Attack towards a random other class.
+    """
+
+    names: tuple[str, ...] = ()
+    epsilons: tuple[str, ...] = ()
+    norm: str = "linf"
+    steps: int = 10
+    step_size: str | None = None
+    restarts: int = 1
+    momentum: float = 1.0
+    targeted: bool = False
+
+
+@dataclass(frozen=True)
+class RobustnessRequest:
+    """What `automix robustness` is asked for.
+
+    Args:
+        run: Run folder; None with no checkpoints means the newest finished run.
+        checkpoints: Files or run folders to compare.
+        attack: Which attacks.
         unknown: Data sets the network was not trained on, or `noise`; empty for what needs no
             download.
         parts: What to measure; empty for everything.
@@ -75,14 +93,7 @@ class RobustnessRequest:
 
     run: Path | None = None
     checkpoints: tuple[Path, ...] = ()
-    attacks: tuple[str, ...] = ()
-    epsilons: tuple[str, ...] = ()
-    norm: str = "linf"
-    steps: int = 10
-    step_size: str | None = None
-    restarts: int = 1
-    momentum: float = 1.0
-    targeted: bool = False
+    attack: AttackRequest = AttackRequest()
     unknown: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     quick: int | None = None

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 from typing import cast, get_args
 
-from automix_cli.commands.requests import RobustnessRequest
+from automix_cli.commands.requests import AttackRequest, RobustnessRequest
 from automix_cli.errors import SettingsError
 from automix_cli.evaluation import autoattack
 from automix_cli.evaluation.attacks import Attack, Norm
@@ -42,27 +42,30 @@ def plan_from(request: RobustnessRequest) -> Plan:
     Raises:
         SettingsError: a name is unknown, a number has no meaning, or a package is missing.
     """
+    asked = request.attack
     for wanted, known, flag in (
-        (request.attacks, ATTACKS, "--attack"),
+        (asked.names, ATTACKS, "--attack"),
         (request.parts, PARTS, "--only"),
-        ((request.norm,), get_args(Norm), "--norm"),
+        ((asked.norm,), get_args(Norm), "--norm"),
     ):
         for name in wanted:
             refuse_unknown(name, tuple(known), flag)
-    if "autoattack" in request.attacks and not autoattack.is_installed():
+    if "autoattack" in asked.names and not autoattack.is_installed():
         raise SettingsError(
             "`--attack autoattack` needs the package `pyautoattack`, which is not installed",
             hint="install the extra: `pip install 'automix-cli[attack]'`",
         )
-    norm = cast(Norm, request.norm)
-    epsilons = request.epsilons or DEFAULT_EPSILONS[norm]
-    names = request.attacks or DEFAULT_ATTACKS
-    rows = tuple(
-        Row(name, epsilon, build_attack(name, epsilon, norm, request))
-        for name in dict.fromkeys(names)
-        for epsilon in sorted(set(epsilons), key=lambda text: size_from(text, "--epsilon"))
+    norm = cast(Norm, asked.norm)
+    epsilons = sorted(
+        set(asked.epsilons or DEFAULT_EPSILONS[norm]),
+        key=lambda text: size_from(text, "--epsilon"),
     )
-    return Plan(rows, request.parts or PARTS, norm, request.steps)
+    rows = tuple(
+        Row(name, epsilon, build_attack(name, epsilon, norm, asked))
+        for name in dict.fromkeys(asked.names or DEFAULT_ATTACKS)
+        for epsilon in epsilons
+    )
+    return Plan(rows, request.parts or PARTS, norm, asked.steps)
 
 
 def refuse_unknown(name: str, known: tuple[str, ...], flag: str) -> None:
@@ -95,27 +98,27 @@ def size_from(text: str, flag: str) -> float:
         ) from None
 
 
-def build_attack(name: str, epsilon: str, norm: Norm, request: RobustnessRequest) -> Attack:
+def build_attack(name: str, epsilon: str, norm: Norm, asked: AttackRequest) -> Attack:
     """One attack of the plan.
 
     Raises:
         SettingsError: a number has no meaning.
     """
     size = size_from(epsilon, "--epsilon")
-    step = None if request.step_size is None else size_from(request.step_size, "--step-size")
+    step = None if asked.step_size is None else size_from(asked.step_size, "--step-size")
     try:
         if name in ("fgsm", "autoattack"):
-            return Attack(epsilon=size, norm=norm, targeted=request.targeted and name == "fgsm")
+            return Attack(epsilon=size, norm=norm, targeted=asked.targeted and name == "fgsm")
         is_pgd = name == "pgd"
         return Attack(
             epsilon=size,
             norm=norm,
-            steps=request.steps,
+            steps=asked.steps,
             step_size=step,
-            momentum=None if is_pgd else request.momentum,
+            momentum=None if is_pgd else asked.momentum,
             starts_at_random=is_pgd,
-            restarts=request.restarts if is_pgd else 1,
-            targeted=request.targeted,
+            restarts=asked.restarts if is_pgd else 1,
+            targeted=asked.targeted,
         )
     except ValueError as problem:
         raise SettingsError(
