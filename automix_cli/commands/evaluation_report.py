@@ -40,7 +40,7 @@ class FittedTemperature(NamedTuple):
 
     logits: Tensor
     labels: Tensor
-    temperatures: Tensor  # one an image
+    temperatures: tuple[float, ...]  # image i is divided by number i modulo their count
     fitted_on: str
 
 
@@ -132,15 +132,12 @@ def fit(
     """
     logits, labels = test
     if held_out is not None:
-        temperatures = torch.full((len(labels),), fit_temperature(*held_out), dtype=torch.float64)
         where = f"the {len(held_out[1]):,} images held out of training"
-        return FittedTemperature(logits, labels, temperatures, where)
+        return FittedTemperature(logits, labels, (fit_temperature(*held_out),), where)
     if len(labels) < 2:
         return None
-    temperatures = torch.empty(len(labels), dtype=torch.float64)
-    for one, other in ((0, 1), (1, 0)):
-        temperatures[one::2] = fit_temperature(logits[other::2], labels[other::2])
-    return FittedTemperature(logits, labels, temperatures, "the other half of the test images")
+    halves = tuple(fit_temperature(logits[other::2], labels[other::2]) for other in (1, 0))
+    return FittedTemperature(logits, labels, halves, "the other half of the test images")
 
 
 def temperature_record(fitted: FittedTemperature, num_bins: int) -> dict[str, Any]:
@@ -154,9 +151,11 @@ def temperature_record(fitted: FittedTemperature, num_bins: int) -> dict[str, An
             "adaptive_ece": adaptive_error(cell_totals(scored), num_bins).value,
         }
 
-    divided = fitted.logits / fitted.temperatures[:, None]
+    divided = fitted.logits.clone()
+    for place, temperature in enumerate(fitted.temperatures):
+        divided[place :: len(fitted.temperatures)] /= temperature
     return {
-        "temperatures": sorted(set(fitted.temperatures.tolist())),
+        "temperatures": list(fitted.temperatures),
         "fitted_on": fitted.fitted_on,
         "num_images": len(fitted.labels),
         "before": numbers(predictions(fitted.logits, fitted.labels)),

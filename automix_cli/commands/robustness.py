@@ -189,13 +189,14 @@ def model_report(
 
 
 def finish(content: dict[str, Any], request: RobustnessRequest, paths: Sequence[Path]) -> None:
-    """Show the report and write it down."""
+    """Write the report down and show it; JSON on stdout takes the place of the files."""
     if request.as_json:
         sys.stdout.write(json.dumps(content, indent=2) + "\n")
     else:
         print_tables(*robustness_tables(content))
-    folder = request.output_dir or default_folder(paths)
-    say(f"wrote {write_robustness(folder, content)}")
+    folder = request.output_dir or (None if request.as_json else default_folder(paths))
+    if folder is not None:
+        say(f"wrote {write_robustness(folder, content)}")
 
 
 def default_folder(paths: Sequence[Path]) -> Path:

@@ -10,17 +10,25 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from automix_cli.cli import app
-from tests.commands.conftest import QUICK, Automix
+from tests.commands.conftest import Automix
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixty steps on digits: enough to be right more often than not."""
+    """Sixty steps on digits: its classifier is right in five of six."""
     folder = tmp_path_factory.mktemp("trained") / "run"
-    options = ("--set=train.max_steps=60", "--set=train.batch_size=48", "-o", str(folder))
-    result = CliRunner().invoke(
-        app, ["train", "-p", "digits-tiny", "-m", "vanilla", *QUICK, *options]
-    )
+    options = {
+        "train.epochs": 2,
+        "train.batch_size": 48,
+        "train.evaluate_every": 2,
+        "optimizer.name": "adamw",
+        "optimizer.lr": 0.006,
+        "optimizer.schedule_unit": "step",
+        "data.crop_padding": 0,
+    }
+    sets = [f"--set={key}={value}" for key, value in options.items()]
+    arguments = ["train", "-p", "digits-tiny", "-m", "vanilla", "--device=cpu", *sets]
+    result = CliRunner().invoke(app, [*arguments, "-o", str(folder)])
     assert result.exit_code == 0, result.output
     return folder
 
@@ -29,7 +37,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def report(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a report with every part, of 60 images."""
     folder = tmp_path_factory.mktemp("report")
-    arguments = ["robustness", str(run), "--weights", "classifier", "--quick", "60", "--steps", "4"]
+    arguments = ["robustness", str(run), "--weights", "classifier", "--quick", "60", "--steps", "8"]
     result = CliRunner().invoke(app, [*arguments, "-o", str(folder)])
     assert result.exit_code == 0, result.output
     return folder
@@ -143,7 +151,7 @@ def test_numbers_depend_on_the_seed_and_on_nothing_else(automix: Automix, run: P
     options = ("--attack", "pgd", "--epsilon", "3/255", "--steps", "1", "--quick", "80")
     first = attacked(automix, run, *options)
     assert attacked(automix, run, *options, "--batch-size", "7") == first
-    others = [attacked(automix, run, *options, "--seed", str(seed)) for seed in (1, 2, 3)]
+    others = [attacked(automix, run, *options, "--seed", str(seed)) for seed in (1, 2)]
     assert any(other != first for other in others)
 
 
@@ -202,9 +210,9 @@ def test_the_report_lies_beside_the_checkpoint_unless_told_otherwise(
         (["--ood", "cifar11"], "`--ood` must be one of noise, digits"),
         (["--ood", "digits"], "what the network was trained on"),
         (["--quick", "361"], "more than the 360 test images"),
-        (["--quick", "0"], "0 is not in the range"),
+        (["--quick", "0"], "greater than or equal to 1"),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_has_no_meaning_is_exit_code_2_with_a_reason(
     automix: Automix, run: Path, options: list[str], words: str
