@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from automix_cli.commands import evaluation_report, mixed_images
+from automix_cli.commands.judged_images import Viewer, load_judged
 from automix_cli.commands.requests import EvaluateRequest
 from automix_cli.commands.trained import (
     Trained,
@@ -20,8 +21,7 @@ from automix_cli.commands.trained import (
     refuse_other_classes,
     stored_settings,
 )
-from automix_cli.data.batches import evaluation_batches
-from automix_cli.data.datasets import DataSplits, ImageSet, load_splits
+from automix_cli.data.datasets import DataSplits, ImageSet
 from automix_cli.engine.runtime import Accelerator, add_over_processes, build_accelerator
 from automix_cli.errors import DivergedError
 from automix_cli.evaluation.logit_sample import LogitSample
@@ -52,7 +52,8 @@ def run(overrides: Overrides, request: EvaluateRequest) -> None:
         return
     accelerator = build_accelerator(device=settings.run.device, mixed_precision="no")
     trained, network = ready_network(path, settings, accelerator.device)
-    splits = splits_for(trained, settings, accelerator)
+    held_out = trained.settings["data"].get("holdout", 0.0)
+    splits = load_judged(settings.data, accelerator, holdout=held_out)
     refuse_other_classes(trained, splits.test.class_names)
     evaluation = Evaluation(accelerator, settings, trained, network, splits, request.num_bins)
     head = f"{settings.evaluation.weights}_one_hot"
@@ -75,17 +76,6 @@ def run(overrides: Overrides, request: EvaluateRequest) -> None:
     accelerator.end_training()
 
 
-def splits_for(trained: Trained, settings: Settings, accelerator: Accelerator) -> DataSplits:
-    """The data, with the images that this network's training held out."""
-    with accelerator.local_main_process_first():
-        return load_splits(
-            settings.data.name,
-            settings.data.dir,
-            download=settings.data.download,
-            holdout=trained.settings["data"].get("holdout", 0.0),
-        )
-
-
 @dataclass(frozen=True)
 class Evaluation:
     """One network on one test set; its parts share what they need."""
@@ -101,13 +91,16 @@ class Evaluation:
         """The sum over all processes."""
         return add_over_processes(self.accelerator, total)
 
-    def batches(self, image_set: ImageSet) -> Iterator[tuple[Tensor, Tensor]]:
-        """This process's part of a set, as the network wants it."""
-        return evaluation_batches(
-            image_set.to(self.accelerator.device),
-            self.trained.mean,
-            self.trained.std,
-            batch_size=self.settings.evaluation.batch_size,
+    @property
+    def viewer(self) -> Viewer:
+        """How the network wants its images."""
+        return Viewer(self.trained.mean, self.trained.std, self.accelerator.device)
+
+    def batches(self, image_set: ImageSet) -> Iterable[tuple[Tensor, Tensor]]:
+        """This process's part of a set."""
+        return self.viewer.batches(
+            image_set,
+            self.settings.evaluation.batch_size,
             rank=self.accelerator.process_index,
             num_ranks=self.accelerator.num_processes,
         )
@@ -148,9 +141,8 @@ class Evaluation:
     def mixed(self, method: str) -> dict[str, Any]:
         """Accuracy on the test images, mixed by one method."""
         batches, first_block = mixed_images.blocks(
-            self.splits.test.to(self.accelerator.device),
-            self.trained.mean,
-            self.trained.std,
+            self.splits.test,
+            self.viewer,
             rank=self.accelerator.process_index,
             num_ranks=self.accelerator.num_processes,
         )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 
-from automix_cli.data.batches import evaluation_batches
-from automix_cli.data.image_set import ImageSet
+from automix_cli.commands.judged_images import Viewer
+from automix_cli.data.datasets import ImageSet
 from automix_cli.evaluation.mixed import (
     NUM_SHARE_BINS,
     MixedAccuracy,
@@ -40,7 +40,7 @@ def methods_for(trained_with: str) -> tuple[str, ...]:
 @torch.no_grad()
 def mixed_record(
     network: torch.nn.Module,
-    batches: Iterator[tuple[torch.Tensor, torch.Tensor]],
+    batches: Iterable[tuple[torch.Tensor, torch.Tensor]],
     method: str,
     first_block: int,
     *,
@@ -83,17 +83,11 @@ def plain(accuracy: MixedAccuracy) -> dict[str, Any]:
 
 
 def blocks(
-    test: ImageSet,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
-    *,
-    rank: int,
-    num_ranks: int,
-) -> tuple[Iterator[tuple[torch.Tensor, torch.Tensor]], int]:
+    test: ImageSet, viewer: Viewer, *, rank: int, num_ranks: int
+) -> tuple[Iterable[tuple[torch.Tensor, torch.Tensor]], int]:
     """This process's blocks of the shuffled test images, and the number of the first of them."""
     order = stream(Purpose.MIXED, 0, 0).permutation(len(test))
     num_blocks = -(-len(test) // IMAGES_PER_BLOCK)
     begin, end = (num_blocks * part // num_ranks for part in (rank, rank + 1))
     own = test.take(np.asarray(order[begin * IMAGES_PER_BLOCK : end * IMAGES_PER_BLOCK]))
-    batches = evaluation_batches(own, mean, std, batch_size=IMAGES_PER_BLOCK, rank=0, num_ranks=1)
-    return batches, begin
+    return viewer.batches(own, IMAGES_PER_BLOCK), begin

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from automix_cli.commands.heads import accuracy_record
+from automix_cli.commands.judged_images import load_judged
 from automix_cli.commands.requests import RobustnessRequest
 from automix_cli.commands.robustness_attacks import attack_record, masking_records
 from automix_cli.commands.robustness_plan import Plan, plan_from
@@ -28,7 +29,7 @@ from automix_cli.commands.trained import (
     refuse_other_classes,
     stored_settings,
 )
-from automix_cli.data.datasets import ImageSet, load_splits
+from automix_cli.data.datasets import ImageSet
 from automix_cli.engine.runtime import Accelerator, build_accelerator
 from automix_cli.errors import DivergedError, SettingsError
 from automix_cli.evaluation.accuracy import measure
@@ -59,7 +60,7 @@ def run(overrides: Overrides, request: RobustnessRequest) -> None:
     configured = [load(overrides, base=Layer(stored_settings(path), str(path))) for path in paths]
     refuse_different_data([settings for settings, _ in configured])
     accelerator = build_accelerator(device=configured[0][0].run.device, mixed_precision="no")
-    test = load_test(configured[0][0], accelerator)
+    test = load_judged(configured[0][0].data, accelerator, holdout=0.0).test
     chosen = chosen_images(test, request.quick)
     names = unknown_names(request.unknown, configured[0][0].data.name)
     reports: dict[str, dict[str, Any]] = {}
@@ -72,6 +73,7 @@ def run(overrides: Overrides, request: RobustnessRequest) -> None:
             accelerator,
             pixels,
             *own_part(accelerator, test, chosen),
+            (trained.dataset["in_channels"], trained.dataset["image_size"]),
             batch_size(settings, origins),
             request.seed,
         )
@@ -126,13 +128,6 @@ def short_names(paths: Sequence[Path]) -> list[str]:
         name if short.count(name) == 1 else str(path)
         for name, path in zip(short, paths, strict=True)
     ]
-
-
-def load_test(settings: Settings, accelerator: Accelerator) -> ImageSet:
-    """The test images; on each machine one process downloads while the others wait."""
-    data = settings.data
-    with accelerator.local_main_process_first():
-        return load_splits(data.name, data.dir, download=data.download).test
 
 
 def batch_size(settings: Settings, origins: Origins) -> int:

@@ -202,8 +202,8 @@ def under_noise(subject: Subject, attack: Attack) -> float:
 
 def at_large_epsilon(subject: Subject, norm: Norm, num_classes: int) -> RobustAccuracy:
     """What PGD leaves when images may be changed by half of the pixel range."""
-    pixels = subject.test.images[0].numel()
-    epsilon = 0.5 if norm == "linf" else 0.5 * math.sqrt(pixels)
+    channels, size = subject.form
+    epsilon = 0.5 if norm == "linf" else 0.5 * math.sqrt(channels * size**2)
     attack = Attack(
         epsilon=epsilon, norm=norm, steps=20, step_size=epsilon / 4, starts_at_random=True
     )

@@ -7,16 +7,15 @@ the batch size, nor on the number of processes, nor on which other images are te
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from automix_cli.data.batches import evaluation_batches
-from automix_cli.data.datasets import stratified_indices
-from automix_cli.data.image_set import ImageSet
+from automix_cli.commands.judged_images import Viewer
+from automix_cli.data.datasets import ImageSet, stratified_indices
 from automix_cli.engine.runtime import Accelerator, add_over_processes
 from automix_cli.errors import DataError, SettingsError
 from automix_cli.evaluation.pixel_classifier import PixelClassifier
@@ -40,6 +39,7 @@ class Subject:
         pixels: The network with its normalisation.
         test: This process's part of the images.
         numbers: Which images of the test set these are.
+        form: Channels of an image, and its height and width.
         batch_size: Images at a time.
         seed: Of everything random.
     """
@@ -48,6 +48,7 @@ class Subject:
     pixels: PixelClassifier
     test: ImageSet
     numbers: np.ndarray
+    form: tuple[int, int]
     batch_size: int
     seed: int
 
@@ -55,16 +56,10 @@ class Subject:
         """Go through the images, or others whose numbers are their places, in [0, 1]."""
         test = self.test if image_set is None else image_set
         numbers = self.numbers if image_set is None else np.arange(len(test))
-        channels = test.images.shape[1]
+        channels, _ = self.form
+        viewer = Viewer((0.0,) * channels, (1.0,) * channels, self.accelerator.device)
         start = 0
-        for images, labels in evaluation_batches(
-            test.to(self.accelerator.device),
-            (0.0,) * channels,
-            (1.0,) * channels,
-            batch_size=self.batch_size,
-            rank=0,
-            num_ranks=1,
-        ):
+        for images, labels in viewer.batches(test, self.batch_size):
             # 255 * (1 / 255) is a little more than 1 in float32 for some ways to round
             yield PixelBatch(images.clamp_(0, 1), labels, numbers[start : start + len(labels)])
             start += len(labels)
@@ -73,14 +68,7 @@ class Subject:
         """The same network with at most so many images, evenly spaced, over all processes."""
         own = max(1, most // self.accelerator.num_processes)
         rows = np.unique(np.linspace(0, len(self.test) - 1, min(own, len(self.test))).astype(int))
-        return Subject(
-            self.accelerator,
-            self.pixels,
-            self.test.take(rows),
-            self.numbers[rows],
-            self.batch_size,
-            self.seed,
-        )
+        return replace(self, test=self.test.take(rows), numbers=self.numbers[rows])
 
     def rngs(
         self, purpose: Purpose, use: int, numbers: Sequence[int] | np.ndarray

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
 
+from automix_cli.commands.judged_images import load_judged
 from automix_cli.commands.robustness_attacks import numbers
 from automix_cli.commands.robustness_plan import refuse_unknown
 from automix_cli.commands.robustness_subject import Subject, normalized
 from automix_cli.data.conform import conform
-from automix_cli.data.datasets import DataName, load_splits
+from automix_cli.data.datasets import DataName
 from automix_cli.data.image_set import ImageSet, image_set_from_arrays
 from automix_cli.errors import SettingsError
 from automix_cli.evaluation.occlusion import SHARES, hide_patches, patch_orders, patch_size
@@ -42,23 +43,24 @@ def unknown_names(asked: tuple[str, ...], trained_on: str) -> tuple[str, ...]:
 
 
 def unknown_images(
-    name: str, data: DataSettings, form: tuple[int, int], num_known: int, most: int | None
+    name: str, data: DataSettings, subject: Subject, num_known: int, most: int | None
 ) -> ImageSet:
     """The test images of another data set, in the form of those the network was trained on.
 
     Args:
         name: Of `unknown_names`.
         data: Where data sets lie.
-        form: Channels and size that the images are given.
+        subject: Says the form.
         num_known: How many images of noise there are.
         most: Take so many of a data set at most, evenly spaced; None for all.
     """
-    channels, size = form
+    channels, size = subject.form
     if name == NOISE:
         shape = (num_known, channels, size, size)
         pixels = stream(Purpose.UNKNOWN, 0).integers(256, size=shape, dtype=np.uint8)
         return image_set_from_arrays(pixels, np.zeros(num_known, dtype=np.int64), (NOISE,))
-    other = load_splits(cast(Any, name), data.dir, download=data.download).test
+    there = data.model_copy(update={"name": name})
+    other = load_judged(there, subject.accelerator, holdout=0.0).test
     if most is not None and most < len(other):
         other = other.take(np.linspace(0, len(other) - 1, most).astype(int))
     return conform(other, channels=channels, size=size)
@@ -80,10 +82,9 @@ def unknown_records(
 ) -> list[dict[str, Any]]:
     """Detection of each unknown set by each score."""
     known = scores_of(subject, None)
-    form = (subject.test.images.shape[1], subject.test.images.shape[2])
     records: list[dict[str, Any]] = []
     for name in names:
-        images = unknown_images(name, data, form, len(known), quick)
+        images = unknown_images(name, data, subject, len(known), quick)
         unknown = scores_of(subject, images)
         records.extend(
             {
@@ -105,7 +106,7 @@ def occlusion_records(subject: Subject) -> list[dict[str, Any]]:
     Raises:
         SettingsError: the images do not divide into patches.
     """
-    size = subject.test.images.shape[2]
+    _, size = subject.form
     try:
         patch = patch_size(size)
     except ValueError as problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.table import Table
@@ -46,9 +46,16 @@ def _table(title: str, first: str, models: Models) -> Table:
     return table
 
 
-def _share(record: Mapping[str, Any], key: str = "accuracy", interval: str = "interval") -> str:
-    low, high = record[interval]
-    return f"{percent(record[key])} ({100 * low:.1f} to {100 * high:.1f})"
+def _shares(records: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Accuracies, with their intervals where there is room: of one network alone."""
+    rows = list(records)
+    if len(rows) > 1:
+        return [percent(each["accuracy"]) for each in rows]
+    return [
+        f"{percent(each['accuracy'])} ({100 * each['interval'][0]:.1f} to"
+        f" {100 * each['interval'][1]:.1f})"
+        for each in rows
+    ]
 
 
 def attack_name(record: Mapping[str, Any]) -> str:
@@ -64,17 +71,18 @@ def attack_name(record: Mapping[str, Any]) -> str:
 def attack_table(models: Models, images: str) -> Table:
     """Accuracy without and under each attack."""
     table = _table(f"Accuracy under attack, {images}", "attack", models)
-    clean = [_share(model["clean"], "top1", "top1_interval") for model in models.values()]
-    table.add_row("none", *clean)
+    clean = [model["clean"] for model in models.values()]
+    unattacked = ({"accuracy": each["top1"], "interval": each["top1_interval"]} for each in clean)
+    table.add_row("none", *_shares(unattacked))
     rows = [model.get("attacks", []) for model in models.values()]
     for records in zip(*rows, strict=True):
         first = records[0]
         named = f"{attack_name(first)}, {first['norm']} {first['epsilon_typed']}"
         style = "bold" if (first["attack"], first["epsilon_typed"]) == AS_IN_PAPERS else None
-        table.add_row(named, *(_share(record) for record in records), style=style)
+        table.add_row(named, *_shares(records), style=style)
         if first.get("error_of_all") is not None:
             errors = [percent(record["error_of_all"]) for record in records]
-            table.add_row("  error of all images (papers)", *errors, style="dim")
+            table.add_row("  FGSM error of papers", *errors, style="dim")
         if first.get("target_reached") is not None:
             table.add_row(
                 "  taken for the target",
@@ -82,7 +90,7 @@ def attack_table(models: Models, images: str) -> Table:
                 style="dim",
             )
     table.caption = (
-        "recognised before and after; in parentheses 95 % intervals;"
+        "recognised before and after the attack; in parentheses 95 % intervals;"
         " bold: FGSM as papers on mixup report it"
     )
     return table
@@ -95,29 +103,34 @@ def masking_table(models: Models, images: str) -> Table:
     title = f"Can the attacks be believed? {first[0]['num_images']} images, epsilon {epsilon:.4g}"
     table = _table(title, "check", models)
     for records in zip(*(model["masking"] for model in models.values()), strict=True):
-        table.add_row(records[0]["check"], *(_verdict(record) for record in records))
-    table.caption = f"value, limit; a warning is a sign of masked gradients. Of {images}"
+        verdicts = [_verdict(record, with_numbers=len(models) == 1) for record in records]
+        table.add_row(records[0]["check"], *verdicts)
+    table.caption = f"a warning is a sign of masked gradients; {images}"
     return table
 
 
-def _verdict(record: Mapping[str, Any]) -> str:
+def _verdict(record: Mapping[str, Any], *, with_numbers: bool) -> str:
     word = "pass" if record["passed"] else "WARN"
-    return f"{word} {record['value']:.3f} <= {record['at_most']:.3f}"
+    numbers = f" {record['value']:.3f} <= {record['at_most']:.3f}"
+    return word + numbers if with_numbers else word
 
 
 def unknown_table(models: Models, images: str) -> Table:
     """How well unknown images are told apart: a row for each network."""
-    table = Table(title=f"Unknown images, against {images}", title_justify="left")
-    for column in ("unknown images", "score", "network"):
+    table = Table(title=f"Unknown images, against {images}, in %", title_justify="left")
+    for column in ("unknown", "score", "network"):
         table.add_column(column)
-    for column in ("AUROC", "FPR95", "AUPR known", "AUPR unknown"):
+    for column in ("AUROC", "FPR95", "AUPR in", "AUPR out"):
         table.add_column(column, justify="right")
+    sizes: dict[str, int] = {}
     for records in zip(*(model["unknown"] for model in models.values()), strict=True):
         for label, each in zip(models, records, strict=True):
             found = [each[key] for key in ("auroc", "fpr95", "aupr_known", "aupr_unknown")]
-            unknown = f"{each['unknown']} ({each['num_unknown']:,})"
-            table.add_row(unknown, each["score"], label, *map(percent, found))
-    table.caption = "FPR95: unknown images that pass where 95 % of the known ones do"
+            numbers = [f"{100 * share:.2f}" for share in found]
+            table.add_row(each["unknown"], each["score"], label, *numbers)
+            sizes[each["unknown"]] = each["num_unknown"]
+    counts = ", ".join(f"{name}: {size:,} images" for name, size in sizes.items())
+    table.caption = f"{counts}; FPR95: unknown images that pass where 95 % of the known ones do"
     table.caption_justify = "left"
     return table
 
@@ -129,5 +142,5 @@ def occlusion_table(models: Models, images: str) -> Table:
     table = _table(f"Hidden patches of {side} x {side} pixels, {images}", "hidden", models)
     for records in zip(*(model["occlusion"] for model in models.values()), strict=True):
         share = f"{100 * records[0]['share']:.0f} %"
-        table.add_row(share, *(_share(record) for record in records))
+        table.add_row(share, *_shares(records))
     return table
