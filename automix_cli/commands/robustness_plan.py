@@ -53,7 +53,7 @@ def plan_from(request: RobustnessRequest) -> Plan:
     if "autoattack" in asked.names and not autoattack.is_installed():
         raise SettingsError(
             "`--attack autoattack` needs the package `pyautoattack`, which is not installed",
-            hint="install the extra: `pip install 'automix-cli[attack]'`",
+            hint="`pip install pyautoattack`, or install this program with its extra `attack`",
         )
     norm = cast(Norm, asked.norm)
     epsilons = sorted(

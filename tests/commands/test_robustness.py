@@ -229,7 +229,7 @@ def test_a_missing_package_is_named_with_the_way_to_install_it(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     result = automix("robustness", run, "--attack", "autoattack")
     assert result.exit_code == 2
-    assert "pip install 'automix-cli[attack]'" in result.stderr
+    assert "pip install pyautoattack" in result.stderr
 
 
 def test_a_checkpoint_of_other_classes_is_refused(automix: Automix, run: Path) -> None:
