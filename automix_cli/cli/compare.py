@@ -18,36 +18,48 @@ from automix_cli.cli.options import (
     Set,
 )
 
+Runs = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        help="Tabulate these run folders, or folders of them, and train nothing.",
+        metavar="[RUN]...",
+        show_default=False,
+    ),
+]
+Methods = Annotated[
+    str | None,
+    typer.Option(
+        help="Methods to compare (default: vanilla,mixup,cutmix,automix; with --variant: automix).",
+        metavar="NAME,...",
+    ),
+]
+Seeds = Annotated[
+    str | None, typer.Option(help="Seeds to repeat with (default: 0,1,2).", metavar="N,...")
+]
+Variants = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="One more row: the preset with other settings, under a name; repeatable.",
+        metavar="'NAME: KEY=VALUE,...'",
+    ),
+]
+Launcher = Annotated[
+    str | None,
+    typer.Option(
+        help="Start each training with this command instead of Python, such as 'torchrun"
+        " --nproc_per_node 2'.",
+        metavar="COMMAND",
+    ),
+]
+
 
 def compare(  # noqa: PLR0913 - Typer reads the flags from the signature
     *,
-    runs: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            help="Tabulate these run folders, or folders of them, and train nothing.",
-            metavar="[RUN]...",
-            show_default=False,
-        ),
-    ] = None,
+    runs: Runs = None,
     preset: Preset = None,
-    methods: Annotated[
-        str | None,
-        typer.Option(
-            help="Methods to compare (default: vanilla,mixup,cutmix,automix; with --variant:"
-            " automix).",
-            metavar="NAME,...",
-        ),
-    ] = None,
-    seeds: Annotated[
-        str | None, typer.Option(help="Seeds to repeat with (default: 0,1,2).", metavar="N,...")
-    ] = None,
-    variant: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="One more row: the preset with other settings, under a name; repeatable.",
-            metavar="'NAME: KEY=VALUE,...'",
-        ),
-    ] = None,
+    methods: Methods = None,
+    seeds: Seeds = None,
+    variant: Variants = None,
     config: Config = None,
     sets: Set = None,
     output_dir: OutputDir = None,
@@ -55,14 +67,7 @@ def compare(  # noqa: PLR0913 - Typer reads the flags from the signature
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     device: Device = None,
-    launcher: Annotated[
-        str | None,
-        typer.Option(
-            help="Start each training with this command instead of Python, such as 'torchrun"
-            " --nproc_per_node 2'.",
-            metavar="COMMAND",
-        ),
-    ] = None,
+    launcher: Launcher = None,
     as_json: Json = False,
 ) -> None:
     """Compare methods over seeds on one preset: accuracy with intervals, and cost.

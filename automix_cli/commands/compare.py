@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from automix_cli import presets
-from automix_cli.commands.compare_cells import Cell, State, clear, planned_cells, state_of
-from automix_cli.commands.compare_children import Children, epochs_done, last_words, sole_owner
+from automix_cli.commands.compare_cells import Cell, planned_cells
+from automix_cli.commands.compare_children import Children, sole_owner
 from automix_cli.commands.compare_runs import (
     FinishedRun,
     found_runs,
@@ -24,26 +23,31 @@ from automix_cli.commands.compare_runs import (
     read_run,
     refuse_other_data,
 )
+from automix_cli.commands.compare_training import (
+    INTERRUPTED,
+    Failure,
+    carry_out,
+    failed,
+    states_of,
+)
 from automix_cli.commands.requests import CompareRequest
 from automix_cli.commands.train import with_default_preset
-from automix_cli.errors import AutoMixError, Interrupted, SettingsError
+from automix_cli.errors import Interrupted, SettingsError
 from automix_cli.reporting import records
 from automix_cli.reporting.comparison import Comparison, compare_rows, comparison_record
 from automix_cli.reporting.comparison_figure import comparison_figure
-from automix_cli.reporting.comparison_progress import ComparisonProgress
 from automix_cli.reporting.comparison_tables import (
     comparison_csv,
     comparison_markdown,
     comparison_tables,
 )
 from automix_cli.reporting.figures import save_figure
-from automix_cli.reporting.progress import duration, say
-from automix_cli.reporting.tables import percent, print_tables
+from automix_cli.reporting.progress import say
+from automix_cli.reporting.tables import print_tables
 from automix_cli.settings.layering import Overrides
 
 STEM = "compare"
 BASELINE = "vanilla"
-INTERRUPTED = "interrupted; the same command goes on with it"
 
 
 def run(overrides: Overrides, request: CompareRequest) -> None:
@@ -71,7 +75,7 @@ def run(overrides: Overrides, request: CompareRequest) -> None:
         finished = [cell for cell in cells if (cell.folder / records.SUMMARY).is_file()]
         if finished:
             missing = {
-                cell.name: failures.get(cell.name, (0, INTERRUPTED))[1]
+                cell.name: failures.get(cell.name, Failure(0, INTERRUPTED)).said
                 for cell in cells
                 if cell not in finished
             }
@@ -85,7 +89,7 @@ def run(overrides: Overrides, request: CompareRequest) -> None:
             hint="the same command goes on from here",
         )
     if failures:
-        raise summary_of(failures, len(cells))
+        raise failed(failures, len(cells))
 
 
 def tabulate(overrides: Overrides, request: CompareRequest) -> None:
@@ -123,81 +127,6 @@ def tabulate(overrides: Overrides, request: CompareRequest) -> None:
             ) from problem
         write(comparison, request.folder)
     show(comparison, request.folder, as_json=request.as_json)
-
-
-def states_of(cells: Sequence[Cell]) -> dict[str, State]:
-    """What there is of each cell.
-
-    Raises:
-        SettingsError: folders are in the way; all of them are named.
-    """
-    states: dict[str, State] = {}
-    problems: list[SettingsError] = []
-    for cell in cells:
-        try:
-            states[cell.name] = state_of(cell)
-        except SettingsError as problem:
-            problems.append(problem)
-    if problems:
-        text = "\n".join(problem.message for problem in problems)
-        raise SettingsError(text, hint=problems[0].hint)
-    return states
-
-
-def carry_out(
-    cells: Sequence[Cell], states: Mapping[str, State], children: Children
-) -> tuple[dict[str, tuple[int, str]], int]:
-    """Train every cell that is not finished, one after the other.
-
-    Returns:
-        By cell that failed, its exit code and what it said; and the signal that stopped us, or 0.
-    """
-    failures: dict[str, tuple[int, str]] = {}
-    waiting = [cell for cell in cells if states[cell.name] is not State.FINISHED]
-    num_finished = len(cells) - len(waiting)
-    progress = ComparisonProgress(len(cells), num_finished)
-    with children, progress:
-        if num_finished:
-            progress.say(f"{num_finished} of {len(cells)} runs are finished already")
-        for number, cell in enumerate(waiting, start=num_finished + 1):
-            if children.received:
-                break
-            is_resumed = states[cell.name] is State.RESUMABLE
-            progress.say(
-                f"run {number}/{len(cells)}: {cell.name}{', going on' if is_resumed else ''}, "
-                f"log in {cell.beside('.log')}"
-            )
-            code, said = train(cell, is_resumed, children, progress)
-            if code and not children.received:
-                failures[cell.name] = (code, said)
-            progress.say(f"  {said}")
-            progress.finished()
-    return failures, children.received
-
-
-def train(
-    cell: Cell,
-    is_resumed: bool,
-    children: Children,
-    progress: ComparisonProgress,  # noqa: FBT001
-) -> tuple[int, str]:
-    """Train one cell, and say how it went: exit code and words."""
-    started = time.monotonic()
-    if not is_resumed:
-        clear(cell)
-
-    def watch() -> None:
-        progress.working_on(cell.name, epochs_done(cell.folder) / cell.settings.train.epochs)
-
-    code = children.train(cell, is_resumed=is_resumed, watch=watch)
-    if code == 0:
-        done = read_run(cell.folder, cell.name)
-        took = duration(time.monotonic() - started)
-        return 0, f"top-1 {percent(done.result.measures['top1'])} in {took}"
-    if children.received:
-        return code, INTERRUPTED
-    how = f"exit code {code}" if code > 0 else f"killed by signal {-code}"
-    return code, f"failed with {how}: {last_words(cell)}"
 
 
 def comparison_of_cells(finished: Sequence[Cell], missing: Mapping[str, str]) -> Comparison:
@@ -270,15 +199,3 @@ def show(comparison: Comparison, folder: Path | None, *, as_json: bool) -> None:
         say(f"note: {note}")
     if folder is not None:
         say(f"{STEM}.json, .csv, .md, .png and .svg are in {folder}")
-
-
-def summary_of(failures: Mapping[str, tuple[int, str]], num_cells: int) -> AutoMixError:
-    """One error for all runs that failed, with the exit code of the first."""
-    code = next(iter(failures.values()))[0]
-    kinds = {kind.exit_code: kind for kind in reversed(AutoMixError.__subclasses__())}
-    kind = kinds.get(code, AutoMixError)
-    listed = "\n".join(f"  {name}: {said}" for name, (_, said) in failures.items())
-    return kind(
-        f"{len(failures)} of {num_cells} runs failed\n{listed}",
-        hint="mend the cause and give the same command again: what is finished is kept",
-    )

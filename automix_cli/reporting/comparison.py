@@ -100,7 +100,8 @@ def compare_rows(
     for name, (method, _) in groups.items():
         to_best = paired_difference(runs[best], runs[name])
         is_best = measures[name]["top1"].mean == top
-        has_other_baseline = baseline is not None and baseline != name
+        base = None if baseline is None else costs[baseline]
+        others = [] if baseline in {None, name} else runs[str(baseline)]
         rows.append(
             Row(
                 name,
@@ -108,8 +109,8 @@ def compare_rows(
                 tuple(runs[name]),
                 measures[name],
                 costs[name],
-                None if baseline is None else _ratio(costs[name], costs[baseline]),
-                paired_difference(runs[name], runs[baseline]) if has_other_baseline else None,
+                None if base is None else _ratio(costs[name], base),
+                paired_difference(runs[name], others),
                 is_best,
                 None if is_best else _holds_zero(to_best),
             )

@@ -36,9 +36,9 @@ def comparison_figure(comparison: Comparison) -> Figure | None:
         if max(costs) > MOST_ON_A_LINEAR_AXIS * min(costs):
             axes.set_xscale("log")
         else:
-            axes.set_xlim(left=0)
+            axes.set_xlim(0, 1.1 * max(costs))
         axes.set_xlabel("seconds per epoch of training, median over seeds")
-        axes.set_ylabel("test top-1, %: mean and standard deviation over seeds")
+        axes.set_ylabel("test top-1 (%), mean and deviation")
         axes.set_title(comparison.subject["preset"] or "", parse_math=False)
         legend = figure.legend(loc="outside right upper")
         for text in legend.get_texts():

@@ -47,7 +47,7 @@ class ComparisonProgress:
                 console=self._console,
                 speed_estimate_period=SECONDS_OF_SPEED,
             )
-            self._task = self._bar.add_task("", total=num_runs, completed=self._done)
+            self._task = self._bar.add_task("", total=num_runs, completed=num_finished)
 
     def __enter__(self) -> ComparisonProgress:
         """Show the bar, where there is one."""

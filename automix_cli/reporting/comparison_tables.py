@@ -83,8 +83,8 @@ def cost_cells(comparison: Comparison) -> list[list[str]]:
 
 def comparison_markdown(comparison: Comparison) -> str:
     """Both tables, what is missing and the notes, as Markdown."""
-    accuracy = _markdown_table(accuracy_cells(comparison), comparison.rows)
-    cost = _markdown_table(cost_cells(comparison), comparison.rows)
+    accuracy = _markdown_table(accuracy_cells(comparison), comparison.rows, bold=(0, 2))
+    cost = _markdown_table(cost_cells(comparison), comparison.rows, bold=(0,))
     seeds = ", ".join(map(str, comparison.subject["seeds"]))
     blocks = [f"{_in_markdown(heading(comparison))}; seeds {seeds}.", accuracy, LEGEND, cost]
     missing = [f"- missing: {name}: {why}" for name, why in comparison.missing.items()]
@@ -156,12 +156,17 @@ def _number(value: float | None, form: str) -> str:
     return "-" if value is None else form.format(value)
 
 
-def _markdown_table(cells: Sequence[Sequence[str]], rows: Sequence[Row]) -> str:
+def _markdown_table(
+    cells: Sequence[Sequence[str]], rows: Sequence[Row], *, bold: tuple[int, ...]
+) -> str:
+    """A table in which the best row's cells in the columns `bold` are bold."""
     head, *body = cells
     lines = [_markdown_line(head), _markdown_line(["---", *["--:"] * (len(head) - 1)])]
     for row, each in zip(rows, body, strict=True):
         shown = [_in_markdown(cell) for cell in each]
-        lines.append(_markdown_line([f"**{cell}**" for cell in shown] if row.is_best else shown))
+        for column in bold if row.is_best else ():
+            shown[column] = f"**{shown[column]}**"
+        lines.append(_markdown_line(shown))
     return "\n".join(lines)
 
 
