@@ -20,7 +20,7 @@ from automix_cli.reporting.comparison_progress import ComparisonProgress
 from automix_cli.reporting.progress import duration
 from automix_cli.reporting.tables import percent
 
-INTERRUPTED = "interrupted; the same command goes on with it"
+INTERRUPTED = "not finished; the same command goes on with it"
 
 
 class Failure(NamedTuple):
