@@ -303,33 +303,11 @@ def test_a_signal_reaches_the_training_once_and_the_same_command_goes_on(
 
 
 @pytest.mark.slow
-def test_real_trainings_make_a_whole_comparison(automix: Automix, tmp_path: Path) -> None:
-    quick = (
-        *QUICK,
-        "--set=train.max_steps=1",
-        "--methods",
-        "vanilla",
-        "--seeds",
-        "1",
-        "-o",
-        "out",
-        "--json",
-    )
-    result = automix("compare", *quick)
-    assert result.exit_code == 0, result.output
-    summary = json.loads((tmp_path / "out" / "vanilla-seed1" / "summary.json").read_text())
-    (row,) = json.loads(result.stdout)["methods"]
-    assert row["top1"]["values"] == [summary["last"]["test"]["momentum_one_hot"]["top1"]]
-    assert row["peak_memory_bytes"] == summary["peak_memory_bytes"]
-    assert row["seconds_per_epoch"] > 0
-    assert summary["seed"] == 1
-
-
-@pytest.mark.slow
 def test_a_comparison_that_is_stopped_and_continued_is_as_if_never_stopped(
     tmp_path: Path,
 ) -> None:
-    arguments = ["compare", *LONGER, "--methods", "vanilla,cutmix", "--seeds", "0", "-o"]
+    shorter = (*LONGER, "--set=train.max_steps=30")
+    arguments = ["compare", *shorter, "--methods", "vanilla", "--seeds", "0", "-o"]
     finish(start([*arguments, "whole"], folder=tmp_path))
     process = start([*arguments, "stopped"], folder=tmp_path)
     run = tmp_path / "stopped" / "vanilla-seed0"
@@ -339,17 +317,21 @@ def test_a_comparison_that_is_stopped_and_continued_is_as_if_never_stopped(
     assert (run / "ckpt.pt").exists()
     assert not (run / "summary.json").exists()
     finish(start([*arguments, "stopped"], folder=tmp_path))
-    for name in ("vanilla-seed0", "cutmix-seed0"):
-        one, other = (
-            tmp_path / folder / name / "classifier.safetensors" for folder in ("whole", "stopped")
-        )
-        assert one.read_bytes() == other.read_bytes()
+    whole, stopped = (
+        tmp_path / folder / "vanilla-seed0" / "classifier.safetensors"
+        for folder in ("whole", "stopped")
+    )
+    assert whole.read_bytes() == stopped.read_bytes()
 
 
 @pytest.mark.slow
 def test_a_launcher_starts_several_processes_for_each_run(tmp_path: Path) -> None:
     launcher = f"{sys.executable} -m torch.distributed.run --standalone --nproc_per_node 2"
-    arguments = ["compare", *QUICK, "--methods", "vanilla", "--seeds", "0", "-o", "out"]
-    finish(start([*arguments, "--launcher", launcher], folder=tmp_path))
-    summary = json.loads((tmp_path / "out" / "vanilla-seed0" / "summary.json").read_text())
-    assert summary["num_processes"] == 2
+    arguments = ["compare", *QUICK, "--methods", "vanilla", "--seeds", "1", "-o", "out"]
+    output, _ = finish(start([*arguments, "--json", "--launcher", launcher], folder=tmp_path))
+    summary = json.loads((tmp_path / "out" / "vanilla-seed1" / "summary.json").read_text())
+    (row,) = json.loads(output)["methods"]
+    assert row["top1"]["values"] == [summary["last"]["test"]["momentum_one_hot"]["top1"]]
+    assert row["peak_memory_bytes"] == summary["peak_memory_bytes"]
+    assert row["seconds_per_epoch"] > 0
+    assert (summary["num_processes"], summary["seed"]) == (2, 1)
