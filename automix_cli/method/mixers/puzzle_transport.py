@@ -72,14 +72,15 @@ def arrange_cells(
         sources: Which cell is shown at each place, row by row.
         grid: Rows and columns of cells.
     """
-    n, channels, height, width = images.shape
-    rows, columns = grid
-    split = (n, channels, rows, height // rows, columns, width // columns)
-    cells = images.reshape(split).permute(0, 2, 4, 1, 3, 5)
-    shape = cells.shape
-    cells = cells.reshape(n, rows * columns, -1)
-    shown = cells.gather(1, sources.unsqueeze(2).expand_as(cells))
-    return shown.view(shape).permute(0, 3, 1, 4, 2, 5).reshape(images.shape)
+    n, _, height, width = images.shape
+    tall, wide = height // grid[0], width // grid[1]
+    pixels = torch.arange(height * width, device=images.device).view(grid[0], tall, grid[1], wide)
+    corner, within = pixels[:, 0, :, 0].flatten(), pixels[0, :, 0]
+    origin = (corner[sources].view(n, grid[0], 1, grid[1], 1) + within.view(tall, 1, wide)).view(
+        n, 1, height * width
+    )
+    shown = images.flatten(start_dim=2).gather(2, origin.expand(-1, images.shape[1], -1))
+    return shown.view(images.shape)
 
 
 def _best_applicants(
