@@ -135,8 +135,8 @@ def _cheapest_rows(
     reached, steps = [columns[0]], pairs.unsqueeze(2).expand(-1, -1, cost.shape[1], -1).contiguous()
     for column in columns[1:]:
         reached.append((reached[-1].unsqueeze(1) + steps).amin(dim=0).add_(column))
-    chosen = [reached.pop().argmin(dim=0)]
+    chosen = [reached.pop().min(dim=0).indices]
     for costs in reversed(reached):
         to_chosen = pairs.gather(1, chosen[-1].unsqueeze(0).expand_as(costs))
-        chosen.append(to_chosen.add_(costs).argmin(dim=0))
+        chosen.append(to_chosen.add_(costs).min(dim=0).indices)
     return torch.stack(chosen[::-1], dim=1)
