@@ -14,6 +14,7 @@ DEFAULTS = {
     "model.stem": "imagenet",
     "model.feature_stage": 3,
     "model.drop_path_rate": 0.0,
+    "model.channels_last": True,
     "data.name": "digits",
     "data.dir": "data",
     "data.download": True,

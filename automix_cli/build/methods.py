@@ -23,6 +23,7 @@ from automix_cli.method import (
     sample_draws,
 )
 from automix_cli.models.classifier import Classifier, ClassifierSpec, build_classifier
+from automix_cli.models.memory_format import use_channels_last
 from automix_cli.settings import MixSettings, ModelSettings
 
 Options = TypeVar("Options")
@@ -46,9 +47,12 @@ def classifier(
         drop_path_rate=model.drop_path_rate,
     )
     try:
-        return build_classifier(spec)
+        network = build_classifier(spec)
     except ValueError as problem:
         raise SettingsError(f"cannot build the model: {problem}", hint="see `[model]`") from problem
+    if model.channels_last:
+        use_channels_last(network)
+    return network
 
 
 def method(model: ModelSettings, mix: MixSettings, splits: DataSplits) -> nn.Module:

@@ -49,6 +49,10 @@ class ModelSettings(Section):
     """Probability of skipping the deepest residual branch in training, falling linearly to 0 at the
     first one."""
 
+    channels_last: bool = True
+    """Whether a pixel's channels lie side by side in memory. The same numbers up to rounding, and
+    faster convolutions."""
+
 
 class EvaluationSettings(Section):
     """How accuracy is measured, during training and by `automix eval`."""
