@@ -44,6 +44,7 @@ def classifier(
         image_size=size,
         feature_stage=model.feature_stage,
         drop_path_rate=model.drop_path_rate,
+        merged_feature=model.merged_feature,
     )
     try:
         return build_classifier(spec)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
+from timm.optim.lamb import Lamb
 from torch import nn
 from torch.optim import Optimizer
 
@@ -19,7 +20,7 @@ from automix_cli.settings import OptimizerSettings, Settings
 
 
 def optimizer(settings: OptimizerSettings, model: nn.Module) -> Optimizer:
-    """SGD or AdamW over classifier and mix block; the momentum classifier is in no group.
+    """SGD, AdamW or LAMB over classifier and mix block; the momentum classifier is in no group.
 
     Groups are named `classifier` and `mix_block`, each with a `/no_decay` twin when norms and
     biases are spared. The learning rates are written by the training step.
@@ -37,11 +38,14 @@ def optimizer(settings: OptimizerSettings, model: nn.Module) -> Optimizer:
             if momentum is not None and settings.name == "sgd":
                 group["momentum"] = momentum
             groups.append(group)
+    betas = (settings.beta1, settings.beta2)
     if settings.name == "adamw":
-        betas = (settings.beta1, settings.beta2)
         return torch.optim.AdamW(
             groups, lr=settings.lr, betas=betas, eps=settings.eps, foreach=True
         )
+    if settings.name == "lamb":
+        # Left to itself it clips gradients to a norm of 1; here `optimizer.clip_norm` says that.
+        return Lamb(groups, lr=settings.lr, betas=betas, eps=settings.eps, max_grad_norm=None)
     return torch.optim.SGD(
         groups,
         lr=settings.lr,
