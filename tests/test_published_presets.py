@@ -4,6 +4,7 @@ The source is OpenMixup v0.2.10, its files of settings and its tables of results
 """
 
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -157,6 +158,13 @@ def anatomy_of(spec: ClassifierSpec) -> Anatomy:
 def spec_of(settings: Settings) -> ClassifierSpec:
     size = settings.data.image_size or IN_MEMORY
     return ClassifierSpec(num_classes=1, in_channels=3, image_size=size, **dict(settings.model))
+
+
+def test_the_readme_has_the_published_numbers_of_every_row() -> None:
+    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    lines = [line.split(" | ") for line in readme.splitlines() if line.startswith("| ")]
+    shown = {cells[1].strip("`"): (cells[4], cells[5].rstrip(" |")) for cells in lines if cells[5:]}
+    assert {name: (row.top1, row.vanilla) for name, row in ROWS.items()}.items() <= shown.items()
 
 
 def test_every_published_row_has_a_preset_and_there_are_32_of_them() -> None:
