@@ -50,7 +50,7 @@ class WideResNet(nn.Module):
         widen_factor: k.
 
     Attributes:
-        feature_info: Channels and reduction of each stage, as timm states them.
+        feature_info: Channels, reduction and module of each stage, as timm states them.
     """
 
     def __init__(self, in_channels: int, widen_factor: int) -> None:
@@ -67,9 +67,12 @@ class WideResNet(nn.Module):
             inputs = width
         self.stages = nn.ModuleList(stages)
         self.norm = _batch_norm(inputs)
+        modules = ("conv1", *(f"stages.{stage}" for stage in range(len(widths))))
         self.feature_info = [
-            {"num_chs": channels, "reduction": 2 ** max(stage - 1, 0)}
-            for stage, channels in enumerate((_STEM_WIDTH, *widths))
+            {"num_chs": channels, "reduction": 2 ** max(stage - 1, 0), "module": module}
+            for stage, (channels, module) in enumerate(
+                zip((_STEM_WIDTH, *widths), modules, strict=True)
+            )
         ]
 
     def forward_intermediates(

@@ -68,6 +68,17 @@ def test_its_stages_are_the_published_ones() -> None:
     assert [info["num_chs"] for info in backbone.feature_info] == [16, 128, 256, 512]
 
 
+def test_each_stage_is_what_the_module_gives_that_is_named_for_it() -> None:
+    backbone = network().eval()
+    seen: list[Tensor] = []
+    for info in backbone.feature_info:
+        module = backbone.get_submodule(info["module"])
+        module.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    with torch.no_grad():
+        maps = backbone.forward_intermediates(images(), intermediates_only=True)
+    assert all(torch.equal(*each) for each in zip(maps, seen, strict=True))
+
+
 def test_batch_norms_move_by_a_thousandth_and_activations_leak_a_tenth() -> None:
     backbone = network()
     norms = [each for each in backbone.modules() if isinstance(each, nn.BatchNorm2d)]
