@@ -31,7 +31,7 @@ UNLIKE_BACKBONES = {
     "cifar100-wrn28-8": (),
     "cifar100-convnext-t": (),
     "imagenet-deit-s": ("snapmix",),  # it ends in tokens: no map of class activation
-    "imagenet-swin-t": (),
+    "imagenet-swin-t": ("snapmix",),  # channels last
 }
 """By preset, the methods that its backbone cannot serve."""
 
