@@ -26,12 +26,13 @@ from automix_cli.settings import Settings
 from automix_cli.settings.keys import all_keys
 from automix_cli.settings.layering import Flag, Overrides, load
 
-METHODS = all_keys()["mix.method"].choices
+NEEDS_A_FILE = "attentivemix"
+METHODS = tuple(each for each in all_keys()["mix.method"].choices if each != NEEDS_A_FILE)
 UNLIKE_BACKBONES = {
-    "cifar100-wrn28-8": (),
-    "cifar100-convnext-t": (),
-    "imagenet-deit-s": ("snapmix",),  # it ends in tokens: no map of class activation
-    "imagenet-swin-t": ("snapmix",),  # channels last
+    "cifar100-wrn28-8": ("transmix",),  # no class token
+    "cifar100-convnext-t": ("transmix",),
+    "imagenet-deit-s": ("snapmix", "manifoldmix", "alignmix"),  # no feature maps
+    "imagenet-swin-t": ("snapmix", "manifoldmix", "alignmix", "transmix"),  # channels last
 }
 """By preset, the methods that its backbone cannot serve."""
 
