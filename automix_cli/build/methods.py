@@ -1,4 +1,4 @@
-"""The classifier, and the method that trains it: AutoMix, or one of its rivals."""
+"""The classifier, and the method that trains it: a learned mixer, or one of its rivals."""
 
 from __future__ import annotations
 
@@ -14,16 +14,24 @@ from automix_cli.data.datasets import DataSplits
 from automix_cli.engine.loop import Draw
 from automix_cli.errors import SettingsError
 from automix_cli.method import (
+    AdaptiveMask,
+    AdaptiveMaskOptions,
+    AdAutoMix,
+    AdAutoMixOptions,
     AutoMix,
     AutoMixOptions,
     MixBlock,
     MixBlockOptions,
     RivalOptions,
     RivalTraining,
+    SAMixBlock,
+    SAMixBlockOptions,
+    sample_adautomix_draws,
     sample_draws,
 )
 from automix_cli.models.classifier import Classifier, ClassifierSpec, build_classifier
 from automix_cli.settings import MixSettings, ModelSettings
+from automix_cli.settings.mix import LEARNED
 
 Options = TypeVar("Options")
 
@@ -66,10 +74,22 @@ def method(model: ModelSettings, mix: MixSettings, splits: DataSplits) -> nn.Mod
         in_channels=images.shape[1],
         size=images.shape[2],
     )
-    if mix.method != "automix":
-        return rival(network, mix, splits)
-    mix_block = MixBlock(network.feature_channels, _same_names(MixBlockOptions, mix))
-    return AutoMix(network, copy.deepcopy(network), mix_block, automix_options(mix))
+    if mix.method in LEARNED:
+        return learned(network, mix)
+    return rival(network, mix, splits)
+
+
+def learned(network: Classifier, mix: MixSettings) -> AutoMix | AdAutoMix:
+    """Training with masks that are learned: one of `LEARNED`."""
+    twin, channels = copy.deepcopy(network), network.feature_channels
+    if mix.method == "adautomix":
+        block = AdaptiveMask(channels, _same_names(AdaptiveMaskOptions, mix))
+        return AdAutoMix(network, twin, block, _same_names(AdAutoMixOptions, mix))
+    if mix.method == "samix":
+        mix_block = SAMixBlock(channels, _same_names(SAMixBlockOptions, mix))
+    else:
+        mix_block = MixBlock(channels, _same_names(MixBlockOptions, mix))
+    return AutoMix(network, twin, mix_block, _same_names(AutoMixOptions, mix))
 
 
 def rival(network: Classifier, mix: MixSettings, splits: DataSplits) -> RivalTraining:
@@ -91,11 +111,6 @@ def rival(network: Classifier, mix: MixSettings, splits: DataSplits) -> RivalTra
     return training
 
 
-def automix_options(mix: MixSettings) -> AutoMixOptions:
-    """The options of the method; they have the names of the settings."""
-    return _same_names(AutoMixOptions, mix)
-
-
 def _same_names(options: type[Options], mix: MixSettings, **others: object) -> Options:
     """Options whose fields have the names of settings, but for `others`."""
     names = [each.name for each in fields(cast(Any, options)) if each.name not in others]
@@ -103,8 +118,15 @@ def _same_names(options: type[Options], mix: MixSettings, **others: object) -> O
 
 
 def draw(mix: MixSettings, device: torch.device) -> Draw:
-    """What is random about a batch: AutoMix's draws; of a rival, the generator it draws from."""
-    if mix.method != "automix":
-        return lambda rng, n, shared_rng: rng
-    options = automix_options(mix)
-    return lambda rng, n, shared_rng: sample_draws(rng, n, options, shared_rng).to(device)
+    """What is random about a batch: a learned mixer's draws; a rival draws from the generator."""
+    if mix.method == "adautomix":
+        adversarial = _same_names(AdAutoMixOptions, mix)
+        return lambda rng, n, *, step, shared_rng: sample_adautomix_draws(
+            rng, n, adversarial, step=step, shared_rng=shared_rng
+        ).to(device)
+    if mix.method in LEARNED:
+        options = _same_names(AutoMixOptions, mix)
+        return lambda rng, n, *, step, shared_rng: sample_draws(rng, n, options, shared_rng).to(
+            device
+        )
+    return lambda rng, n, *, step, shared_rng: rng
