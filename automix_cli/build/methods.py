@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import copy
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import numpy as np
 import torch
 from torch import nn
 
 from automix_cli.data.datasets import DataSplits
 from automix_cli.engine.loop import Draw
-from automix_cli.errors import SettingsError
+from automix_cli.engine.weights import read_weights
+from automix_cli.errors import CheckpointError, SettingsError
 from automix_cli.method import (
     AdaptiveMask,
     AdaptiveMaskOptions,
@@ -29,6 +30,7 @@ from automix_cli.method import (
     sample_adautomix_draws,
     sample_draws,
 )
+from automix_cli.models.attender import Attender
 from automix_cli.models.classifier import Classifier, ClassifierSpec, build_classifier
 from automix_cli.settings import MixSettings, ModelSettings
 from automix_cli.settings.mix import LEARNED
@@ -99,16 +101,39 @@ def rival(network: Classifier, mix: MixSettings, splits: DataSplits) -> RivalTra
         SettingsError: the mixer has no use for such images or such a network.
     """
     options = _same_names(RivalOptions, mix, pixel_std=splits.std)
-    training = RivalTraining(network, copy.deepcopy(network), options)
-    image = torch.zeros(1, *splits.train.images.shape[1:])
     try:
-        training.mix(image, torch.zeros(1, dtype=torch.int64), np.random.default_rng(0))
+        attend = attender(mix, splits) if mix.method == "attentivemix" else None
+        training = RivalTraining(network, copy.deepcopy(network), options, attend)
+        training.try_out(torch.zeros(1, *splits.train.images.shape[1:]))
     except ValueError as problem:
         raise SettingsError(
             f"`mix.method` `{mix.method}` cannot train this model on these images: {problem}",
             hint="choose another `--method`, or other images",
         ) from problem
     return training
+
+
+def attender(mix: MixSettings, splits: DataSplits) -> Attender:
+    """The pretrained network that AttentiveMix+ looks at images with.
+
+    Raises:
+        CheckpointError: its file is missing, broken, unsafe, or of another network.
+    """
+    path = cast(Path, mix.attention_checkpoint)  # wanted by a rule of the settings
+    weights = read_weights(path)
+    try:
+        return Attender(
+            mix.attention_backbone,
+            weights,
+            mean=splits.mean,
+            std=splits.std,
+            image_size=splits.train.images.shape[2],
+        )
+    except ValueError as problem:
+        raise CheckpointError(
+            f"cannot look at images with `{path}`: {problem}",
+            hint="`mix.attention_backbone` names the timm model that the weights belong to",
+        ) from problem
 
 
 def _same_names(options: type[Options], mix: MixSettings, **others: object) -> Options:

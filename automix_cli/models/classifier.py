@@ -9,14 +9,17 @@ Legend: n images, k classes, c channels of the feature, h w its size, d width of
 """
 
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import timm
 import torch
 from torch import Tensor, nn
 
+from automix_cli.models.anatomy import Anatomy, check_stage, examine
 from automix_cli.models.cifar_stem import use_cifar_stem
+from automix_cli.models.interior import changed_map, class_attention, stages_to_change
 from automix_cli.models.tiny_resnet import TINY_RESNET, tiny_resnet
 
 
@@ -41,23 +44,6 @@ class ClassifierSpec:
     image_size: int
     feature_stage: int
     drop_path_rate: float
-
-
-class Anatomy(NamedTuple):
-    """What a backbone gives for images of one size, found by trying.
-
-    Attributes:
-        stages: Channels, height and width of each feature map.
-        reductions: Pixels along the side of a cell of each map, as timm states them; empty where
-            it does not.
-        embedding_width: d.
-        is_token_based: Whether its last feature is a sequence of tokens instead of a map.
-    """
-
-    stages: tuple[tuple[int, int, int], ...]
-    reductions: tuple[int, ...]
-    embedding_width: int
-    is_token_based: bool
 
 
 class Classifier(nn.Module):
@@ -86,6 +72,7 @@ class Classifier(nn.Module):
         self.feature_stage = feature_stage
         self.feature_channels = anatomy.stages[feature_stage][0]
         self.num_classes = num_classes
+        self._stages = anatomy.stages
         self.head_one_hot = nn.Linear(anatomy.embedding_width, num_classes)
         self.head_mixed = nn.Linear(anatomy.embedding_width, num_classes)
         for head in (self.head_one_hot, self.head_mixed):
@@ -125,6 +112,44 @@ class Classifier(nn.Module):
         if last.ndim != 4 or last.shape[1] != width:
             raise ValueError(f"the backbone must end in a feature map of {width} channels")
         return last
+
+    def pool(self, last_map: Tensor) -> Tensor:
+        """Give the embedding `(n, d)` of a last map, of images or of a mixture of their maps."""
+        return self.backbone.forward_head(last_map, pre_logits=True)
+
+    def mixing_stages(self) -> tuple[int, int]:
+        """The first two stages behind the stem, whose maps ManifoldMix mixes.
+
+        Raises:
+            ValueError: the backbone has no such stages.
+        """
+        return stages_to_change(self.backbone, len(self._stages))
+
+    def embed_changed(
+        self, images: Tensor, stage: int, change: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """Give the embedding `(n, d)` that comes of `change(map)` in the place of a stage's map.
+
+        Raises:
+            ValueError: the backbone cannot go on from that stage.
+        """
+        module = self.backbone.feature_info[stage]["module"]
+        with changed_map(self.backbone, module, self._stages[stage], change):
+            return self.embed(images)
+
+    def embed_and_attend(self, images: Tensor) -> tuple[Tensor, Tensor, tuple[int, int]]:
+        """Give the embedding, what the class token gives to each patch, and the patches' grid.
+
+        Returns:
+            `(n, d)`; `(n, heads, p)` of the last block, >= 0, without a gradient; rows and columns.
+
+        Raises:
+            ValueError: the backbone has no class token that attends.
+        """
+        with class_attention(self.backbone) as seen:
+            embedding = self.embed(images)
+        rows, columns = self.backbone.patch_embed.grid_size
+        return embedding, seen[0], (rows, columns)
 
     def embed(self, images: Tensor) -> Tensor:
         """Give the embedding `(n, d)` on which the heads stand."""
@@ -170,8 +195,8 @@ def build_classifier(spec: ClassifierSpec) -> Classifier:
     image = image.view(1, spec.in_channels, spec.image_size, spec.image_size)
     backbone.eval()
     try:
-        anatomy = _examine(backbone, image)
-        _check_stage(spec, anatomy)
+        anatomy = examine(backbone, image)
+        check_stage(anatomy, spec.feature_stage, spec.image_size)
         classifier = Classifier(
             backbone, anatomy, feature_stage=spec.feature_stage, num_classes=spec.num_classes
         )
@@ -212,34 +237,6 @@ def _create(name: str, options: dict[str, Any], drop_path_rate: float) -> nn.Mod
         if drop_path_rate > 0:
             raise ValueError("it has no stochastic depth, so drop_path_rate must be 0") from error
     return timm.create_model(name, **options)
-
-
-@torch.no_grad()
-def _examine(backbone: Any, image: Tensor) -> Anatomy:
-    last, maps = backbone.forward_intermediates(image, norm=False, output_fmt="NCHW")
-    embedding = backbone.forward_head(last, pre_logits=True)
-    if embedding.ndim != 2 or any(feature.ndim != 4 for feature in maps):
-        raise ValueError("it must give feature maps, and one embedding an image")
-    stages = tuple((feature.shape[1], feature.shape[2], feature.shape[3]) for feature in maps)
-    stated = getattr(backbone, "feature_info", [])
-    reductions = tuple(each["reduction"] for each in stated) if len(stated) == len(maps) else ()
-    is_token_based = isinstance(last, Tensor) and last.ndim == 3
-    return Anatomy(stages, reductions, embedding.shape[1], is_token_based)
-
-
-def _check_stage(spec: ClassifierSpec, anatomy: Anatomy) -> None:
-    last_stage = len(anatomy.stages) - 1
-    stage = spec.feature_stage
-    if not 0 <= stage <= last_stage:
-        raise ValueError(f"feature_stage must be in [0, {last_stage}], got {stage}")
-    _, height, width = anatomy.stages[stage]
-    # Equal cells are not enough: a 30-pixel image padded to 32 also gives 2 x 2 of them.
-    cell = anatomy.reductions[stage] if anatomy.reductions else spec.image_size // height
-    if (height * cell, width * cell) != (spec.image_size, spec.image_size):
-        raise ValueError(
-            f"feature_stage {stage} has {height} x {width} cells of {cell} x {cell} pixels, which"
-            " do not fill such an image; choose another image size or stage"
-        )
 
 
 @torch.no_grad()
