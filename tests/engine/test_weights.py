@@ -54,7 +54,7 @@ def test_a_damaged_file_is_said_to_be_damaged(tmp_path: Path, name: str, size: i
     torch.save(WEIGHTS, tmp_path / "a.pth")
     path = tmp_path / name
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(CheckpointError, match="truncated or damaged|other than tensors"):
+    with pytest.raises(CheckpointError, match=r"truncated or damaged|other than tensors"):
         read_weights(path)
 
 

@@ -65,7 +65,7 @@ def test_the_gradient_flows_through_the_change_to_both_sides_of_it() -> None:
     classifier = built("tiny_resnet")
     classifier.embed_changed(images(), 2, lambda features: 2 * features).sum().backward()
     backbone = classifier.backbone
-    for parameter in (backbone.conv1.weight, backbone.layer4[0].conv1.weight):
+    for parameter in (backbone.conv1.weight, backbone.layer4[0].downsample[1].weight):
         assert parameter.grad.abs().sum() > 0
 
 
