@@ -7,16 +7,26 @@ from typing import Any
 import pytest
 import torch
 
+from automix_cli import build
+from automix_cli.data.datasets import DataSplits, ImageSet
+from automix_cli.method import AdaptiveMaskOptions, AutoMixOptions
+from automix_cli.settings import MixSettings, ModelSettings
+from automix_cli.settings.mix import LEARNED
 from tests.commands.conftest import QUICK, Automix, records_of
 from tests.commands.test_train import RUN_FILES
 
-QUICKER = (*QUICK, "--set=train.max_steps=3", "--set=evaluation.batch_size=360")
+QUICKER = (*QUICK, "--set=train.max_steps=2", "--set=evaluation.batch_size=360")
 LOSSES = {
     "samix": {"total", "one_hot", "mixed", "mix_block", "mask_area"},
     "adautomix": {"total", "one_hot", "mixup", "mixed", "mix_block", "similarity"},
 }
 OTHERS = {"samix": {"area_ratio", "mask_area_weight"}, "adautomix": set[str]()}
 HEADS = {f"{each}_{head}" for each in ("momentum", "classifier") for head in ("one_hot", "mixed")}
+MODEL = ModelSettings(backbone="tiny_resnet", stem="cifar")
+IMAGES = ImageSet(
+    torch.zeros(2, 1, 32, 32, dtype=torch.uint8), torch.tensor([0, 1]), class_names=("a", "b")
+)
+SPLITS = DataSplits(IMAGES, IMAGES, None, mean=(0.5,), std=(0.5,), name="black")
 ABLATIONS = {
     "no lambda embedding": ("mix.lam_embedding=none",),
     "no cross-attention": ("mix.cross_attention=false",),
@@ -63,30 +73,45 @@ def test_stopping_and_going_on_is_exact(automix: Automix, tmp_path: Path, method
     """For AdAutoMix also in who is an adversary when: steps are those of the run."""
     train(automix, "-m", method, output="whole")
     train(automix, "-m", method, "--set=train.max_steps=1", output="half")
-    result = automix("train", "--resume", "half", "--set", "train.max_steps=3")
+    result = automix("train", "--resume", "half", "--set", "train.max_steps=2")
     assert result.exit_code == 0, result.output
     whole, half = weights_of(tmp_path / "whole"), weights_of(tmp_path / "half")
     assert whole.keys() == half.keys()
     assert all(torch.equal(whole[name], half[name]) for name in whole)
 
 
-def test_settings_of_samix_and_adautomix_reach_them(automix: Automix) -> None:
-    def total(*settings: str) -> float:
-        sets = [f"--set={each}" for each in (*settings, "train.max_steps=2")]
-        run = Path("-".join(settings).replace("/", ""))
-        train(automix, *sets, output=str(run))
-        last = [each for each in records_of(run) if each["split"] == "train"][-1]
-        return float(last["loss/total"])
+@pytest.mark.parametrize(
+    ("method", "key", "value"),
+    [
+        *(("samix", "lam_rescale", 0.25), ("samix", "value_dropout", 0.5)),
+        *(("samix", "mask_area_loss", "l1"), ("samix", "upsampling", "random")),
+        *(("samix", "cross_attention", False), ("samix", "lam_margin", 0.01)),
+        *(("adautomix", "num_images", 2), ("adautomix", "vary_num_images", True)),
+        *(("adautomix", "adversarial_interval", 3), ("adautomix", "adversarial_share", 0.9)),
+        *(("adautomix", "mixup_share", 0.1), ("adautomix", "lam_margin_test", "reference")),
+        *(("adautomix", "lam_embedding", "concat"), ("adautomix", "projection_norm", "batch")),
+    ],
+)
+def test_a_setting_reaches_the_mixer_it_belongs_to(method: str, key: str, value: object) -> None:
+    values = {"method": method, key: value}
+    training = build.method(MODEL, MixSettings.model_validate(values), SPLITS)
+    reached = [
+        each for each in (training.options, training.mix_block.options) if hasattr(each, key)
+    ]
+    assert [getattr(each, key) for each in reached] == [value]
 
-    samix = "mix.method=samix"
-    changes = ["mix.lam_rescale=0.25", "mix.value_dropout=0.5", "mix.mask_area_loss=l1"]
-    totals = [total(samix), *(total(samix, each) for each in changes)]
-    assert len(set(totals)) == len(totals)
-    adautomix = "mix.method=adautomix"
-    changes = ["mix.num_images=2", "mix.adversarial_share=0.9", "mix.mixup_share=0.1"]
-    changes += ["mix.adversarial_interval=1", "mix.lam_margin_test=reference"]
-    totals = [total(adautomix), *(total(adautomix, each) for each in changes)]
-    assert len(set(totals)) == len(totals)
+
+@pytest.mark.parametrize("method", LEARNED)
+def test_what_is_unset_is_what_the_library_has_by_default(method: str) -> None:
+    """But for AdAutoMix's shares as features, which the library has as on ImageNet."""
+    training = build.method(MODEL, MixSettings(method=method), SPLITS)
+    chosen = (training.options, training.mix_block.options)
+    defaults = [type(each)() for each in chosen]
+    if method == "adautomix":
+        defaults[1] = AdaptiveMaskOptions(lam_embedding="none")
+    if method == "samix":
+        defaults[0] = AutoMixOptions(upsampling="bilinear", mask_area_loss="l1+variance")
+    assert list(chosen) == defaults
 
 
 @pytest.mark.parametrize("sets", ABLATIONS.values(), ids=ABLATIONS)
