@@ -17,6 +17,7 @@ from automix_cli.engine.step import StepValues
 from automix_cli.errors import SettingsError
 from automix_cli.method import schedules
 from automix_cli.settings import OptimizerSettings, Settings
+from automix_cli.settings.mix import LEARNED
 
 
 def optimizer(settings: OptimizerSettings, model: nn.Module) -> Optimizer:
@@ -113,12 +114,15 @@ def values_at(settings: Settings, steps_per_epoch: int) -> Callable[[int], StepV
     total_steps = train.epochs * steps_per_epoch
     rate = learning_rate_schedule(settings.optimizer, train.epochs, steps_per_epoch)
     mix_block_rate = mix_block_schedule(settings.optimizer, rate)
-    has_mix_block = mix.method == "automix"
+    has_mix_block = mix.method in LEARNED
 
-    def mask_area_weight(step: int) -> float:
-        return schedules.mask_area_weight(
+    def of_method(step: int) -> dict[str, float]:
+        if mix.method not in ("automix", "samix"):
+            return {}
+        weight = schedules.mask_area_weight(
             step, total_steps, base=mix.mask_area_weight, schedule=mix.mask_area_schedule
         )
+        return {"mask_area_weight": weight}
 
     def values(step: int) -> StepValues:
         return StepValues(
@@ -133,7 +137,7 @@ def values_at(settings: Settings, steps_per_epoch: int) -> Callable[[int], StepV
                 end=train.momentum_coefficient_end,
                 constant_fraction=train.momentum_constant_fraction,
             ),
-            of_method={"mask_area_weight": mask_area_weight(step)} if has_mix_block else {},
+            of_method=of_method(step),
         )
 
     return values

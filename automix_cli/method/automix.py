@@ -87,9 +87,9 @@ class AutoMix(MomentumPair):
         mix_block: MaskMaker[Any],
         options: AutoMixOptions,
     ) -> None:
-        super().__init__(
-            classifier, momentum_classifier, options.momentum_mode, options.momentum_buffers
-        )
+        modes = options.momentum_mode, options.momentum_buffers
+        has_one_head = options.one_hot_weight == 0
+        super().__init__(classifier, momentum_classifier, *modes, has_one_head=has_one_head)
         self.mix_block = mix_block
         self.options = options
 
@@ -185,13 +185,17 @@ class AutoMix(MomentumPair):
         Two passes, clean first: batch norm normalises each with its own statistics.
 
         Source:
-            OpenMixup `AutoMixup.forward_q`. No difference.
+            OpenMixup `AutoMixup.forward_q`. Differs: no clean pass, and no second head, if
+            `one_hot_weight` is 0.
         """
         network, smoothing = self.classifier, self.options.label_smoothing
-        logits = network.head_one_hot(network.embed(images))
-        one_hot = one_hot_cross_entropy(logits, labels, smoothing)
+        one_hot = images.new_zeros((), dtype=torch.float32)
+        if not self.has_one_head:
+            logits = network.head_one_hot(network.embed(images))
+            one_hot = one_hot_cross_entropy(logits, labels, smoothing)
 
-        logits = network.head_mixed(network.embed(mix_images(images, mask, pairing.perm)))
+        embedding = network.embed(mix_images(images, mask, pairing.perm))
+        logits = self.head_for_mixtures(network)(embedding)
         mixed = mixed_cross_entropy(logits, labels, pairing, smoothing)
         return one_hot, mixed
 
@@ -208,7 +212,8 @@ class AutoMix(MomentumPair):
             OpenMixup `AutoMixup.forward_k`. No difference.
         """
         network = self.momentum_classifier
-        logits = network.head_mixed(network.embed(mix_images(images, mask, pairing.perm)))
+        embedding = network.embed(mix_images(images, mask, pairing.perm))
+        logits = self.head_for_mixtures(network)(embedding)
         return mixed_cross_entropy(logits, labels, pairing, self.options.label_smoothing)
 
     def _mask_area_loss(

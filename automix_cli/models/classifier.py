@@ -8,6 +8,7 @@ for mixed images.
 Legend: n images, k classes, c channels of the feature, h w its size, d width of the embedding.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from automix_cli.models.anatomy import Anatomy, check_stage, examine
 from automix_cli.models.backbones import REFUSALS, ClassifierSpec, build_backbone
+from automix_cli.models.interior import changed_map, class_attention, stages_to_change
 from automix_cli.models.merged_feature import merge_patches, merged_anatomy
 
 __all__ = ["Classifier", "ClassifierSpec", "build_classifier"]
@@ -55,6 +57,7 @@ class Classifier(nn.Module):
         self.merged_feature = merged_feature
         self.feature_channels = anatomy.stages[feature_stage][0]
         self.num_classes = num_classes
+        self._stages = anatomy.stages
         self.head_one_hot = nn.Linear(anatomy.embedding_width, num_classes)
         self.head_mixed = nn.Linear(anatomy.embedding_width, num_classes)
         for head in (self.head_one_hot, self.head_mixed):
@@ -96,6 +99,44 @@ class Classifier(nn.Module):
         if last.ndim != 4 or last.shape[1] != width:
             raise ValueError(f"the backbone must end in a feature map of {width} channels")
         return last
+
+    def pool(self, last_map: Tensor) -> Tensor:
+        """Give the embedding `(n, d)` of a last map, of images or of a mixture of their maps."""
+        return self.backbone.forward_head(last_map, pre_logits=True)
+
+    def mixing_stages(self) -> tuple[int, int]:
+        """The first two stages behind the stem, whose maps ManifoldMix mixes.
+
+        Raises:
+            ValueError: the backbone has no such stages.
+        """
+        return stages_to_change(self.backbone, len(self._stages))
+
+    def embed_changed(
+        self, images: Tensor, stage: int, change: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """Give the embedding `(n, d)` that comes of `change(map)` in the place of a stage's map.
+
+        Raises:
+            ValueError: the backbone cannot go on from that stage.
+        """
+        module = self.backbone.feature_info[stage]["module"]
+        with changed_map(self.backbone, module, self._stages[stage], change):
+            return self.embed(images)
+
+    def embed_and_attend(self, images: Tensor) -> tuple[Tensor, Tensor, tuple[int, int]]:
+        """Give the embedding, what the class token gives to each patch, and the patches' grid.
+
+        Returns:
+            `(n, d)`; `(n, heads, p)` of the last block, >= 0, without a gradient; rows and columns.
+
+        Raises:
+            ValueError: the backbone has no class token that attends.
+        """
+        with class_attention(self.backbone) as seen:
+            embedding = self.embed(images)
+        rows, columns = self.backbone.patch_embed.grid_size
+        return embedding, seen[0], (rows, columns)
 
     def embed(self, images: Tensor) -> Tensor:
         """Give the embedding `(n, d)` on which the heads stand."""

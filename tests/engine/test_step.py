@@ -1,5 +1,6 @@
 """The training step does what its page says."""
 
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -13,6 +14,7 @@ from automix_cli.engine.step import train_step
 from automix_cli.method import AutoMix, Losses
 from automix_cli.settings.mix import ALPHAS
 from tests.engine.conftest import Prepare
+from tests.needs import needs
 
 
 def one_step(prepared: Prepared, step: int = 0) -> Losses:
@@ -99,9 +101,9 @@ def test_clipping_bounds_the_change_of_the_weights(prepare: Prepare) -> None:
 
 @pytest.mark.parametrize("method", ALPHAS)
 def test_the_step_never_waits_for_the_device(
-    prepare: Prepare, monkeypatch: pytest.MonkeyPatch, method: str
+    prepare: Prepare, monkeypatch: pytest.MonkeyPatch, method: str, tmp_path: Path
 ) -> None:
-    prepared = prepare(f"mix.method={method}")
+    prepared = prepare(f"mix.method={method}", *needs(method, tmp_path))
     training = prepared.training
     batches, values = micro_batches(training, 0, 0), training.values_at(0)
 
