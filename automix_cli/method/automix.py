@@ -90,9 +90,9 @@ class AutoMix(MomentumPair):
         mix_block: MaskMaker[Any],
         options: AutoMixOptions,
     ) -> None:
-        super().__init__(
-            classifier, momentum_classifier, options.momentum_mode, options.momentum_buffers
-        )
+        modes = options.momentum_mode, options.momentum_buffers
+        has_one_head = options.one_hot_weight == 0
+        super().__init__(classifier, momentum_classifier, *modes, has_one_head=has_one_head)
         self.mix_block = mix_block
         self.options = options
 
@@ -188,7 +188,8 @@ class AutoMix(MomentumPair):
         Two passes, clean first: batch norm normalises each with its own statistics.
 
         Source:
-            OpenMixup `AutoMixup.forward_q`. No difference.
+            OpenMixup `AutoMixup.forward_q`. Differs: no clean pass, and no second head, if
+            `one_hot_weight` is 0.
         """
         network, smoothing = self.classifier, self.options.label_smoothing
         parameters = list(cast(nn.Module, network).parameters())
@@ -198,10 +199,13 @@ class AutoMix(MomentumPair):
             return one_hot_cross_entropy(logits, labels, smoothing)
 
         def mixed() -> Float[Tensor, ""]:
-            logits = network.head_mixed(network.embed(mix_images(images, mask, pairing.perm)))
+            embedding = network.embed(mix_images(images, mask, pairing.perm))
+            logits = self.head_for_mixtures(network)(embedding)
             return mixed_cross_entropy(logits, labels, pairing, smoothing)
 
-        return with_gradient(one_hot, parameters), with_gradient(mixed, parameters)
+        none = images.new_zeros((), dtype=torch.float32)
+        clean = none if self.has_one_head else with_gradient(one_hot, parameters)
+        return clean, with_gradient(mixed, parameters)
 
     def _mix_block_loss(
         self,
@@ -218,7 +222,8 @@ class AutoMix(MomentumPair):
         network = self.momentum_classifier
 
         def mixed() -> Float[Tensor, ""]:
-            logits = network.head_mixed(network.embed(mix_images(images, mask, pairing.perm)))
+            embedding = network.embed(mix_images(images, mask, pairing.perm))
+            logits = self.head_for_mixtures(network)(embedding)
             return mixed_cross_entropy(logits, labels, pairing, self.options.label_smoothing)
 
         return with_gradient(mixed, [mask])
