@@ -323,7 +323,7 @@ def test_what_is_unset_is_the_methods_own(method: str) -> None:
     for unset in ({}, dict.fromkeys(OWN)):
         mix = mix_of(method, **unset)
         assert {name: getattr(mix, name) for name in OWN} == {
-            name: table.get(method) for name, table in OWN.items()
+            name: table.get(method, table["automix"]) for name, table in OWN.items()
         }
 
 

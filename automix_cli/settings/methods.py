@@ -59,7 +59,8 @@ OWN: Mapping[str, Mapping[str, object]] = MappingProxyType(
     }
 )
 """By setting, the value that each method has where nothing sets it: the paper's for AutoMix, what
-the reference's CIFAR results were made with for the others."""
+the reference's CIFAR results were made with for the others. Methods that are not listed, and have
+no use for the setting, have AutoMix's: see `own_value`."""
 
 EMBEDDINGS = {
     "automix": ("concat", "none"),
@@ -67,6 +68,12 @@ EMBEDDINGS = {
     "adautomix": ("concat", "none"),
 }
 """The ways in which each mix block may see `lam`."""
+
+
+def own_value(name: str, method: str) -> object:
+    """The value of a setting of `OWN` where nothing sets it."""
+    table = OWN[name]
+    return table[method if method in table else "automix"]
 
 
 class MethodSettings(Section):
@@ -127,8 +134,10 @@ class MethodSettings(Section):
             return values
         given = cast(dict[str, object], values)
         method = str(given.get("method", "automix"))
-        own = {name: table.get(method) for name, table in OWN.items() if given.get(name) is None}
-        return {**given, **own}
+        return {
+            **given,
+            **{name: own_value(name, method) for name in OWN if given.get(name) is None},
+        }
 
     @model_validator(mode="after")
     def _the_method_has_what_is_set(self) -> Self:
