@@ -14,6 +14,7 @@ import typer
 
 from automix_cli import __version__
 from automix_cli.cli.boundary import EXIT_CODES, ErrorBoundary, TrainCommand, close_output
+from automix_cli.cli.compare import compare
 from automix_cli.cli.options import (
     BatchSize,
     Config,
@@ -173,6 +174,9 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
         run, checkpoint, print_config, as_json, num_bins=bins, mixed=mixed, output_dir=output_dir
     )
     command.run(overrides, request)
+
+
+app.command("compare")(compare)
 
 
 @app.command("settings")

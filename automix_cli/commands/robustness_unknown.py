@@ -13,8 +13,8 @@ from automix_cli.commands.robustness_attacks import numbers
 from automix_cli.commands.robustness_plan import refuse_unknown
 from automix_cli.commands.robustness_subject import Subject, normalized
 from automix_cli.data.conform import conform
-from automix_cli.data.datasets import DataName
-from automix_cli.data.image_set import ImageSet, image_set_from_arrays
+from automix_cli.data.datasets import ImageSet
+from automix_cli.data.image_set import image_set_from_arrays
 from automix_cli.errors import SettingsError
 from automix_cli.evaluation.occlusion import SHARES, hide_patches, patch_orders, patch_size
 from automix_cli.evaluation.unknown import SCORES, detect
@@ -24,6 +24,9 @@ from automix_cli.settings import DataSettings
 NOISE = "noise"
 """Uniform noise, as many images as the test set has."""
 
+NEEDS_MORE_THAN_A_NAME = ("folder", "csv")
+"""Kinds of data whose place a name does not say."""
+
 
 def unknown_names(asked: tuple[str, ...], trained_on: str) -> tuple[str, ...]:
     """The sets to compare with: those asked for, or those that need no download.
@@ -31,7 +34,8 @@ def unknown_names(asked: tuple[str, ...], trained_on: str) -> tuple[str, ...]:
     Raises:
         SettingsError: there is no such set, or the network was trained on it.
     """
-    known = (NOISE, *get_args(DataName))
+    named = get_args(DataSettings.model_fields["name"].annotation)
+    known = (NOISE, *(name for name in named if name not in NEEDS_MORE_THAN_A_NAME))
     for name in asked:
         refuse_unknown(name, known, "--ood")
         if name == trained_on:
