@@ -148,7 +148,7 @@ def test_nothing_hidden_is_the_clean_accuracy_and_hiding_costs_some(model: dict)
 
 
 def test_numbers_depend_on_the_seed_and_on_nothing_else(automix: Automix, run: Path) -> None:
-    options = ("--attack", "pgd", "--epsilon", "3/255", "--steps", "1", "--quick", "80")
+    options = ("--attack=pgd", "--epsilon=16/255", "--steps=3", "--quick=80", "--targeted")
     first = attacked(automix, run, *options)
     assert attacked(automix, run, *options, "--batch-size", "7") == first
     others = [attacked(automix, run, *options, "--seed", str(seed)) for seed in (1, 2)]
@@ -254,10 +254,19 @@ def test_networks_of_different_data_are_not_compared(automix: Automix, run: Path
     assert "different data: cifar10, digits" in result.stderr
 
 
+def test_weights_that_are_not_finite_are_refused(automix: Automix, run: Path) -> None:
+    content = torch.load(run / "ckpt.pt", weights_only=True)
+    content["model"]["momentum_classifier.head_one_hot.bias"][0] = float("nan")
+    torch.save(content, "broken.pt")
+    result = automix("robustness", "--checkpoint", "broken.pt", "--quick", "10")
+    assert result.exit_code == 1
+    assert "not finite" in result.stderr
+
+
 @pytest.mark.slow
 def test_autoattack_is_at_least_as_strong_as_pgd(automix: Automix, run: Path) -> None:
     pytest.importorskip("pyautoattack")
-    options = ("--attack", "pgd", "--attack", "autoattack", "--epsilon", "4/255", "--quick", "20")
+    options = ("--attack", "pgd", "--attack", "autoattack", "--epsilon", "16/255", "--quick", "8")
     pgd, autoattack = attacked(automix, run, *options)
-    assert autoattack["num_images"] == 20
+    assert autoattack["num_images"] == 8
     assert autoattack["accuracy"] <= pgd["accuracy"]
