@@ -35,9 +35,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a report with every part, of 60 images."""
+    """The folder of a report with every part, of 40 images."""
     folder = tmp_path_factory.mktemp("report")
-    arguments = ["robustness", str(run), "--weights", "classifier", "--quick", "60", "--steps", "8"]
+    arguments = ["robustness", str(run), "--weights", "classifier", "--quick", "40", "--steps", "8"]
     result = CliRunner().invoke(app, [*arguments, "-o", str(folder)])
     assert result.exit_code == 0, result.output
     return folder
@@ -74,11 +74,11 @@ def test_the_report_is_one_json_and_one_page_of_plots(report: Path) -> None:
 def test_a_quick_report_says_so_in_every_number(content: dict, model: dict) -> None:
     assert content["schema_version"] == 1
     assert content["quick"] is True
-    assert (content["num_images"], content["num_test_images"]) == (60, 360)
+    assert (content["num_images"], content["num_test_images"]) == (40, 360)
     for part in ("attacks", "occlusion", "masking"):
-        assert all(record["num_images"] == 60 for record in model[part])
-    assert all(record["num_known"] == 60 for record in model["unknown"])
-    assert model["clean"]["num_images"] == 60
+        assert all(record["num_images"] == 40 for record in model[part])
+    assert all(record["num_known"] == 40 for record in model["unknown"])
+    assert model["clean"]["num_images"] == 40
 
 
 def test_fgsm_at_8_255_is_among_the_default_rows(model: dict) -> None:
@@ -118,7 +118,7 @@ def test_a_network_that_hides_its_gradients_is_warned_about(automix: Automix, ru
     save_file(weights, "masked.safetensors", metadata)
     result = automix(
         "robustness",
-        *("--checkpoint", "masked.safetensors", "--only", "masking", "--quick", "40"),
+        *("--checkpoint", "masked.safetensors", "--only", "masking", "--quick", "20"),
         *("--steps", "2", "-o", "report"),
     )
     assert result.exit_code == 0, result.output
@@ -148,7 +148,7 @@ def test_nothing_hidden_is_the_clean_accuracy_and_hiding_costs_some(model: dict)
 
 
 def test_numbers_depend_on_the_seed_and_on_nothing_else(automix: Automix, run: Path) -> None:
-    options = ("--attack=pgd", "--epsilon=16/255", "--steps=3", "--quick=80", "--targeted")
+    options = ("--attack=pgd", "--epsilon=16/255", "--steps=3", "--quick=40", "--targeted")
     first = attacked(automix, run, *options)
     assert attacked(automix, run, *options, "--batch-size", "7") == first
     others = [attacked(automix, run, *options, "--seed", str(seed)) for seed in (1, 2)]
