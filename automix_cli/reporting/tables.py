@@ -30,7 +30,7 @@ def accuracy_table(title: str, rows: Mapping[str, Mapping[str, Any]], *, marked:
             f"{100 * low:.2f} to {100 * high:.2f}",
             percent(row["top5"]),
             f"{row['nll']:.4f}",
-            percent(row["ece"]),
+            percent(row["ece"]) if "ece" in row else "-",  # a run begun by an earlier version
             style="bold" if name == marked else None,
         )
     table.caption = "* fixed before the run as the one it stands for"
