@@ -59,12 +59,11 @@ def method(model: ModelSettings, mix: MixSettings, splits: DataSplits) -> nn.Mod
     Raises:
         SettingsError: the model cannot be built, or cannot be trained with this method.
     """
-    images = splits.train.images
     network = classifier(
         model,
-        num_classes=len(splits.train.class_names),
-        in_channels=images.shape[1],
-        size=images.shape[2],
+        num_classes=len(splits.class_names),
+        in_channels=splits.in_channels,
+        size=splits.image_size,
     )
     if mix.method != "automix":
         return rival(network, mix, splits)
@@ -80,7 +79,7 @@ def rival(network: Classifier, mix: MixSettings, splits: DataSplits) -> RivalTra
     """
     options = _same_names(RivalOptions, mix, pixel_std=splits.std)
     training = RivalTraining(network, copy.deepcopy(network), options)
-    image = torch.zeros(1, *splits.train.images.shape[1:])
+    image = torch.zeros(1, splits.in_channels, splits.image_size, splits.image_size)
     try:
         training.mix(image, torch.zeros(1, dtype=torch.int64), np.random.default_rng(0))
     except ValueError as problem:

@@ -37,6 +37,7 @@ MAY_CHANGE_ON_RESUME = (
     "evaluation.batch_size",
     "data.dir",
     "data.download",
+    "data.mirror",
     "train.log_every",
     "train.save_every",
     "train.max_steps",
@@ -133,13 +134,7 @@ def prepare_run(settings: Settings) -> Prepared:
 def load_data(settings: DataSettings, accelerator: Accelerator) -> DataSplits:
     """Read the data; on each machine one process downloads while the others wait."""
     with accelerator.local_main_process_first():
-        splits = load_splits(
-            settings.name,
-            settings.dir,
-            download=settings.download,
-            holdout=settings.holdout,
-            train_limit=settings.train_limit,
-        )
+        splits = load_splits(build.data_request(settings))
     return splits.to(accelerator.device)
 
 
