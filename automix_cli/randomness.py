@@ -29,6 +29,8 @@ class Purpose(IntEnum):
     """Dropout and stochastic depth at a step."""
     HOLDOUT = 5
     """Which training samples are held out for validation."""
+    SAMPLE = 6
+    """What is done to one image in an epoch, where it is not drawn for all images at once."""
 
 
 def stream(purpose: Purpose, *key: int) -> np.random.Generator:

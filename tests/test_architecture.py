@@ -38,7 +38,8 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pydantic": {"settings"},
     "pydantic_core": {"settings"},
     "tomli_w": {"settings"},
-    "timm": {"models"},
+    "timm": {"models", "data"},  # in data: the operations of RandAugment
+    "PIL": {"data"},
     "torchvision": {"data"},
     "safetensors": {"engine"},
     "matplotlib": {"reporting"},

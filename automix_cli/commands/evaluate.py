@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor
 
@@ -17,6 +17,7 @@ from automix_cli.commands.bookkeeping import accuracy_record
 from automix_cli.commands.requests import EvaluateRequest
 from automix_cli.data.batches import evaluation_batches
 from automix_cli.data.datasets import load_splits
+from automix_cli.data.recipe import View
 from automix_cli.engine.checkpoint import load_checkpoint, load_classifier, load_weights
 from automix_cli.engine.runtime import add_over_processes, build_accelerator
 from automix_cli.errors import CheckpointError, DataError, DivergedError
@@ -65,9 +66,9 @@ def run(overrides: Overrides, request: EvaluateRequest) -> None:
     measured = measure(
         lambda images: {head: network(images)},
         evaluation_batches(
-            splits.test.to(accelerator.device),
-            cast(tuple[float, ...], tuple(trained.dataset["mean"])),
-            cast(tuple[float, ...], tuple(trained.dataset["std"])),
+            splits.test,
+            view_of(trained, settings),
+            build.loading(settings.data, accelerator.device),
             batch_size=settings.evaluation.batch_size,
             rank=accelerator.process_index,
             num_ranks=accelerator.num_processes,
@@ -136,6 +137,13 @@ def rebuild(trained: Trained, settings: Settings) -> Classifier:
     head = {f"head_mixed.{name}": each for name, each in network.head_mixed.state_dict().items()}
     load_weights(network, {**trained.weights, **head}, trained.path)
     return network
+
+
+def view_of(trained: Trained, settings: Settings) -> View:
+    """How images are shown: normalised and of the size that the network was trained with."""
+    stored = trained.dataset
+    mean, std = (tuple(map(float, stored[name])) for name in ("mean", "std"))
+    return build.view(settings.data, mean, std, int(stored["image_size"]))
 
 
 def refuse_other_classes(trained: Trained, class_names: tuple[str, ...]) -> None:

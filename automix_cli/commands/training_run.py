@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -38,6 +39,7 @@ MAY_CHANGE_ON_RESUME = (
     "data.dir",
     "data.download",
     "data.mirror",
+    "data.workers",
     "train.log_every",
     "train.save_every",
     "train.max_steps",
@@ -68,12 +70,13 @@ def run(settings: Settings, origins: Origins, resumed: Path | None, request: Tra
     if checkpoint is not None:
         refuse_changes(checkpoint, settings)
     prepared = prepare_run(settings)
-    if request.dry_run:
-        rehearse(prepared.training, prepared.plan, settings, origins, as_json=request.as_json)
-        return
     accelerator = prepared.training.accelerator
-    folder = new_folder(accelerator, settings, origins) if resumed is None else resumed
-    summary = carry_out(prepared, folder, checkpoint)
+    with closing(prepared.training.batches):
+        if request.dry_run:
+            rehearse(prepared.training, prepared.plan, settings, origins, as_json=request.as_json)
+            return
+        folder = new_folder(accelerator, settings, origins) if resumed is None else resumed
+        summary = carry_out(prepared, folder, checkpoint)
     if accelerator.is_main_process:
         show(summary, folder, as_json=request.as_json)
     accelerator.end_training()
@@ -135,7 +138,7 @@ def load_data(settings: DataSettings, accelerator: Accelerator) -> DataSplits:
     """Read the data; on each machine one process downloads while the others wait."""
     with accelerator.local_main_process_first():
         splits = load_splits(build.data_request(settings))
-    return splits.to(accelerator.device)
+    return build.in_storage(settings, splits).to(accelerator.device)
 
 
 def new_folder(accelerator: Accelerator, settings: Settings, origins: Origins) -> Path:
