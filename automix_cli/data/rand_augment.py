@@ -5,7 +5,8 @@ The operations are timm's, on Pillow images; what is drawn comes from a given ge
 Source:
     `timm`: timm's `rand-m9-mstd0.5-inc1` and its relatives. Differs: a rotated or moved image is
     resampled by the run's interpolation (`data.interpolation`), where timm tosses a coin between
-    bilinear and bicubic for each operation.
+    bilinear and bicubic for each operation; `Posterize` keeps one bit where timm keeps none, which
+    Pillow no longer does.
     `openmixup` and `openmixup_increasing`: the lists of OpenMixup's
     `_base_/datasets/cifar100/sz224_randaug_bs100.py` and `imagenet/swin_sz224_4xbs256.py`, with its
     `RandAugment`. Differs: operations are Pillow's in place of mmcv's (rounding, and sharpness's
@@ -64,7 +65,7 @@ _INCREASING = (
     Operation("Equalize"),
     Operation("Invert"),
     _MOVES["Rotate"],
-    Operation("Posterize", lambda share, _: 4 - int(share * 4)),
+    Operation("Posterize", lambda share, _: max(1, 4 - int(share * 4))),
     _SOLARIZE,
     Operation("SolarizeAdd", lambda share, _: min(128, int(share * 110))),
     *(Operation(name, _timm_factor) for name in ("Color", "Contrast", "Brightness", "Sharpness")),
@@ -91,7 +92,7 @@ _FIXMATCH = (
 _OPENMIXUP_INCREASING = tuple(
     {
         # 4 bits fewer and fewer, not in timm's steps
-        "Posterize": Operation("Posterize", lambda share, _: int(4 - share * 4)),
+        "Posterize": Operation("Posterize", lambda share, _: max(1, int(4 - share * 4))),
         "Solarize": Operation("Solarize", lambda share, _: 256 * (1 - share)),
         "SolarizeAdd": Operation("SolarizeAdd", lambda share, _: int(share * 110)),
         **{
