@@ -38,6 +38,7 @@ MAY_CHANGE_ON_RESUME = (
     "data.dir",
     "data.download",
     "data.mirror",
+    "data.csv",
     "train.log_every",
     "train.save_every",
     "train.max_steps",

@@ -1,7 +1,7 @@
 """What a source of images gives: its training part, its test part, perhaps a validation part."""
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from automix_cli.data.image_files import ImageFiles
 from automix_cli.data.image_set import ImageSet
@@ -9,7 +9,8 @@ from automix_cli.data.image_set import ImageSet
 Images = ImageSet | ImageFiles
 """Labelled images: an array in memory, or files that are decoded as they are needed."""
 
-Part = Literal["train", "validation", "test"]
+Part = str
+"""`train`, `validation` or `test`."""
 
 PART_ORDER: tuple[Part, ...] = ("train", "validation", "test")
 
@@ -57,7 +58,7 @@ def class_differences(classes: Mapping[Part, set[str]]) -> list[str]:
     Args:
         classes: Names of the classes of each part; `train` is among them.
     """
-    differences = []
+    differences: list[str] = []
     for part in (each for each in classes if each != "train"):
         extra = sorted(classes[part] - classes["train"])
         lacking = sorted(classes["train"] - classes[part])
