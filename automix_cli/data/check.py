@@ -115,9 +115,7 @@ def check_images(
             if look.mode:
                 sizes.append((look.width, look.height))
                 modes[look.mode] += 1
-        first_seen.update(
-            {key: (part, each) for key, each in seen.items() if key not in first_seen}
-        )
+        first_seen = {key: (part, each) for key, each in seen.items()} | first_seen
         counts = images.labels.bincount(minlength=images.num_classes).tolist()
         classes = dict(zip(images.class_names, counts, strict=True))
         if part == "train":
@@ -145,10 +143,8 @@ def _findings_of(
     if look.problem is not None:
         yield Finding(look.problem[0], part, path, look.problem[1])
     if look.digest and look.digest in first_seen:
-        other_part, other_path = first_seen[look.digest]
-        yield Finding(
-            "duplicate", part, path, f"the same as `{other_path}` of the {other_part} part"
-        )
+        other_part, other = first_seen[look.digest]
+        yield Finding("duplicate", part, path, f"the same as `{other}` of the {other_part} part")
 
 
 def _tiny_classes(classes: Mapping[str, int]) -> Iterator[Finding]:
