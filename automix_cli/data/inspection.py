@@ -14,7 +14,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import repeat
 from pathlib import Path
@@ -106,8 +106,6 @@ def _look_at_some(root: str, real_root: str, paths: Sequence[str]) -> list[Look]
 def _look_at(path: Path, real_root: str) -> Look:
     try:
         size = path.stat().st_size
-        if size == 0:
-            return _wrong("empty file", "it has no bytes")
         if size > LARGEST_FILE:
             return _wrong("too large", f"it has {size:,} bytes")
         content = path.read_bytes()
@@ -116,20 +114,26 @@ def _look_at(path: Path, real_root: str) -> Look:
         return _wrong("missing", "it is a link to nothing" if is_link else "there is no such file")
     except OSError as error:
         return _wrong("unreadable", error.strerror or type(error).__name__)
+    look = _decode(content)
     target = os.path.realpath(path)
-    leads_out = not Path(target).is_relative_to(real_root)
+    if look.problem is None and not Path(target).is_relative_to(real_root):
+        return replace(look, problem=("link outside", f"it is a link to `{target}`"))
+    return look
+
+
+def _decode(content: bytes) -> Look:
+    if not content:
+        return _wrong("empty file", "it has no bytes")
     digest = hashlib.blake2b(content, digest_size=16).digest()
     try:
         with Image.open(BytesIO(content)) as image:
             mode = image.mode  # of the file: decoding may change it
             image.load()
-            width, height = image.size
+            return Look(*image.size, mode, digest)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         return _wrong("too large", str(error), digest)
     except _BROKEN as error:
         return _wrong("unreadable", str(error) or type(error).__name__, digest)
-    outside = ("link outside", f"it is a link to `{target}`") if leads_out else None
-    return Look(width, height, mode, digest, outside)
 
 
 def _wrong(kind: str, words: str, digest: bytes = b"") -> Look:
