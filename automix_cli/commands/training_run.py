@@ -40,6 +40,7 @@ MAY_CHANGE_ON_RESUME = (
     "data.download",
     "data.mirror",
     "data.workers",
+    "data.csv",
     "train.log_every",
     "train.save_every",
     "train.max_steps",

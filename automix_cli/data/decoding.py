@@ -12,7 +12,9 @@ Legend: h w pixels, c channels.
 """
 
 import io
+import struct
 import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, cast
@@ -122,7 +124,11 @@ class PictureFile:
         )
 
 
-BROKEN = (OSError, RuntimeError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
+BROKEN = (
+    *(OSError, RuntimeError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError),
+    *(OverflowError, AttributeError, MemoryError, struct.error, zlib.error),
+    Image.DecompressionBombError,
+)
 """What the decoders raise for files that are not what they say."""
 
 

@@ -1,21 +1,30 @@
 """The `[data]` section: which images, how they are split, held and augmented."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from automix_cli.settings.rules import (
     Count,
     FilePath,
     Index,
     NonNegative,
+    Rule,
     Section,
     Share,
     ShareBelowOne,
+    require,
 )
 
 ShareAboveZero = Annotated[float, Field(gt=0, le=1)]
+
+
+def _usable_address(address: str) -> str:
+    """Refuse what cannot be downloaded from."""
+    if not address.startswith(("https://", "http://")):
+        raise ValueError("wrong address, an address that begins with https:// or http://")
+    return address
 
 
 class DataSettings(Section):
@@ -48,7 +57,7 @@ class DataSettings(Section):
     download: bool = True
     """Whether missing data may be downloaded; their checksum is verified either way."""
 
-    mirror: str | None = None
+    mirror: Annotated[str, AfterValidator(_usable_address)] | None = None
     """Address that is asked before the official one, for the same archive names; unset: none."""
 
     csv: FilePath | None = None
@@ -66,7 +75,8 @@ class DataSettings(Section):
     """Height and width that the network sees; unset: the data set's own, 224 for photographs."""
 
     resize: Count | None = None
-    """Short side that training images are brought to before they are cropped; unset: none."""
+    """Short side that training images are brought to before they are cropped; unset: as they are
+    for `random_resized`, `image_size` for `pad`."""
 
     crop: Literal["pad", "random_resized"] | None = None
     """How training images are cropped: after a border (`crop_padding`), or a random part of random
@@ -125,5 +135,17 @@ class DataSettings(Section):
     they are needed. `auto`: in memory where the data set is an array, such as CIFAR."""
 
     workers: Index | None = None
-    """Threads or processes per training process that decode images; unset: one for each core, at
-    most 8. Changes speed, not the numbers."""
+    """Threads per training process that make images, where they are not made in whole batches on
+    the device; 0: none beside its own, unset: one for each core, at most 8. Changes speed, not the
+    numbers."""
+
+    @model_validator(mode="after")
+    def _table_and_name_agree(self) -> Self:
+        require(
+            Rule(
+                (self.name == "csv") == (self.csv is not None),
+                "`data.csv` and `data.name = csv` go together",
+                ("data.name", "data.csv"),
+            ),
+        )
+        return self
