@@ -41,7 +41,6 @@ THIRD_PARTY: dict[str, set[str]] = {
     "timm": {"models", "data"},  # in data: the operations of RandAugment
     "PIL": {"data"},
     "torchvision": {"data"},
-    "PIL": {"data"},
     "safetensors": {"engine"},
     "matplotlib": {"reporting"},
     "jaxtyping": {"method", "models", "evaluation"},

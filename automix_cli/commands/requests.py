@@ -62,3 +62,20 @@ class DataCheckRequest:
     workers: int | None = None
     strict: bool = False
     as_json: bool = False
+
+
+@dataclass(frozen=True)
+class DataBenchRequest:
+    """What `automix data bench` is asked for.
+
+    Args:
+        rounds: How often each thing is measured.
+        steps: Batches in each of the pipeline's rounds.
+        against_torchvision: Measure a torchvision DataLoader that does the same, too.
+        as_json: Write the result to stdout as JSON.
+    """
+
+    rounds: int = 5
+    steps: int = 20
+    against_torchvision: bool = False
+    as_json: bool = False
