@@ -1,8 +1,9 @@
 """Reads image files: bytes to red, green and blue, upright, the same way for every format.
 
-JPEG is decoded by torchvision, the rest by Pillow, both outside Python's lock, so that threads do
-it at the same time. A large JPEG of which a small picture is wanted is decoded at a half, a quarter
-or an eighth of its size, which the format offers at a fraction of the cost.
+Pillow decodes, outside Python's lock, so that threads do it at the same time (its pixels and its
+speed are those of `torchvision.io.decode_jpeg`, which is deprecated). A large JPEG of which a small
+picture is wanted is decoded at a half, a quarter or an eighth of its size, which the format offers
+at a fraction of the cost; of what was decoded only the wanted part is copied.
 
 What becomes of the less common: gray and palette images become RGB; transparency is dropped, the
 colours under it stay (as `torchvision.datasets.ImageFolder` has it); CMYK is converted by Pillow;
@@ -15,16 +16,15 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch.nn import functional as F
-from torchvision.io import ImageReadMode, decode_jpeg
 
+from automix_cli.data.boxes import Box
 from automix_cli.errors import DataError
 
 SPARE = 1.5
@@ -35,13 +35,13 @@ TURNED = 5  # orientations from here on exchange height and width
 
 
 class Picture(Protocol):
-    """An image of known size, of which a reduced version may be cheaper."""
+    """An image of known size, of which a part and a reduced version may be cheaper."""
 
     height: int
     width: int
 
-    def pixels(self, factor: int = 1) -> np.ndarray:
-        """Give `(h, w, c)` uint8, at a size reduced by `factor` in each direction."""
+    def part(self, box: Box, factor: int = 1) -> np.ndarray:
+        """Give a part of it as `(h, w, c)` uint8, at a size reduced by `factor`."""
         ...
 
     def factor(self, height: int, width: int, wanted: int) -> int:
@@ -56,10 +56,12 @@ class StoredPicture:
         self._pixels = pixels
         self.height, self.width = pixels.shape[1:]
 
-    def pixels(self, factor: int = 1) -> np.ndarray:
-        """Give all of it; it is never reduced."""
+    def part(self, box: Box, factor: int = 1) -> np.ndarray:
+        """Give a part of it; it is never reduced."""
         assert factor == 1
-        return self._pixels.permute(1, 2, 0).numpy()
+        rows = slice(box.top, box.top + box.height)
+        columns = slice(box.left, box.left + box.width)
+        return self._pixels[:, rows, columns].permute(1, 2, 0).numpy()
 
     def factor(self, height: int, width: int, wanted: int) -> int:
         """Never reduce: nothing would be saved."""
@@ -79,47 +81,54 @@ class PictureFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._num_bytes = 0
         try:
-            self._bytes = path.read_bytes()
-            self._image = _opened(self._bytes)
+            content = path.read_bytes()
+            self._num_bytes = len(content)
+            self._image = _opened(content)
             self._orientation = self._image.getexif().get(ORIENTATION, 1)
         except BROKEN as problem:
             raise self._broken(problem) from problem
-        self._is_jpeg = self._image.format in {"JPEG", "MPO"}
         width, height = self._image.size
         is_turned = self._orientation >= TURNED
         self.height, self.width = (width, height) if is_turned else (height, width)
 
-    def pixels(self, factor: int = 1) -> np.ndarray:
-        """Decode to `(h, w, 3)`, uint8, upright.
+    def part(self, box: Box, factor: int = 1) -> np.ndarray:
+        """Decode, and give a part as `(h, w, 3)`, uint8, upright; once for each picture.
 
         Args:
+            box: Which part, in pixels of the full size.
             factor: What `factor()` said, or 1.
 
         Raises:
             DataError: the file is broken.
         """
+        image = self._image
         try:
-            if self._is_jpeg and factor == 1 and self._image.mode in {"RGB", "L"}:
-                return _jpeg_pixels(self._bytes)
             if factor > 1:
-                width, height = self._image.size
-                self._image.draft("RGB", (width // factor, height // factor))
-            return np.asarray(to_rgb(ImageOps.exif_transpose(self._image)))
+                width, height = image.size
+                image.draft(None, (width // factor, height // factor))
+            image.load()
+            if self._orientation != 1:
+                image = ImageOps.exif_transpose(image)
+            top, left, height, width = box.reduced(factor)
+            if (height, width) != (image.height, image.width):
+                image = image.crop((left, top, left + width, top + height))
+            return np.asarray(image if image.mode == "RGB" else to_rgb(image))
         except BROKEN as problem:
             raise self._broken(problem) from problem
 
     def factor(self, height: int, width: int, wanted: int) -> int:
         """Say how far to reduce it: 1, 2, 4 or 8; see `SPARE`."""
         spare = min(height, width) / (SPARE * wanted)
-        can = self._is_jpeg and self._image.mode in {"RGB", "L"}
+        can = self._image.format in {"JPEG", "MPO"}
         return max([1, *(factor for factor in (2, 4, 8) if can and factor <= spare)])
 
     def _broken(self, problem: Exception) -> DataError:
-        size = f"{len(self._bytes):,} bytes" if hasattr(self, "_bytes") else "nothing"
         reason = " ".join(str(problem).split()) or type(problem).__name__
         return DataError(
-            f"wanted an image in `{self._path}`, found {size} that cannot be decoded ({reason})",
+            f"wanted an image in `{self._path}`, found {self._num_bytes:,} bytes that cannot be"
+            f" decoded ({reason})",
             hint="repair or remove the file; `automix data check` finds all such files",
         )
 
@@ -136,13 +145,6 @@ def _opened(content: bytes) -> Image.Image:
     with warnings.catch_warnings():  # a very large image is no reason to talk
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         return Image.open(io.BytesIO(content))
-
-
-def _jpeg_pixels(content: bytes) -> np.ndarray:
-    stored = torch.frombuffer(bytearray(content), dtype=torch.uint8)
-    decode = cast(Callable[..., torch.Tensor], decode_jpeg)  # one image, not a list of them
-    decoded = decode(stored, mode=ImageReadMode.RGB, apply_exif_orientation=True)
-    return decoded.permute(1, 2, 0).numpy()
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -171,6 +173,6 @@ def resize(pixels: np.ndarray, height: int, width: int, interpolation: str) -> n
     if pixels.shape[:2] == (height, width):
         return pixels
     # a copy by numpy, because torch's would start threads of its own in each worker
-    planes = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).unsqueeze(0)
+    planes = torch.from_numpy(pixels.copy()).permute(2, 0, 1).unsqueeze(0)
     resized = F.interpolate(planes, size=(height, width), mode=interpolation, antialias=True)
     return resized[0].permute(1, 2, 0).numpy()

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from automix_cli.data.boxes import Box
 from automix_cli.data.image_files import ImageFiles
 from automix_cli.data.image_set import ImageSet
 from automix_cli.data.loading import Loading, PictureSource, in_pieces
@@ -47,4 +48,4 @@ def _read(files: ImageFiles, source: PictureSource, pixels: np.ndarray, indices:
                 f" found {picture.height} x {picture.width} in `{files.paths[index]}`",
                 hint="use `--set data.storage=stream`, or bring the files to one size",
             )
-        pixels[index] = picture.pixels().transpose(2, 0, 1)
+        pixels[index] = picture.part(Box(0, 0, *pixels.shape[2:])).transpose(2, 0, 1)

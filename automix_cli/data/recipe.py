@@ -120,15 +120,15 @@ class Recipe:
 
     def _random_resized(self, picture: Picture, rng: np.random.Generator) -> np.ndarray:
         height, width = picture.height, picture.width
-        if self.resize is not None:
+        if self.resize is None:
+            box = random_resized_box(rng, height, width, scale_min=self.crop_scale_min)
+            part = picture.part(box, picture.factor(box.height, box.width, self.size))
+        else:
             pixels = _with_short_side(picture, self.resize, self.interpolation)
             height, width, _ = pixels.shape
             box = random_resized_box(rng, height, width, scale_min=self.crop_scale_min)
-        else:
-            box = random_resized_box(rng, height, width, scale_min=self.crop_scale_min)
-            factor = picture.factor(box.height, box.width, self.size)
-            pixels, box = picture.pixels(factor), box.reduced(factor)
-        return resize(_cut(pixels, box), self.size, self.size, self.interpolation)
+            part = _cut(pixels, box)
+        return resize(part, self.size, self.size, self.interpolation)
 
     def _padded(self, picture: Picture, rng: np.random.Generator) -> np.ndarray:
         pixels = _with_short_side(picture, self.resize or self.size, self.interpolation)
@@ -180,7 +180,7 @@ def _cut(pixels: np.ndarray, box: Box) -> np.ndarray:
 def _with_short_side(picture: Picture, side: int, interpolation: Interpolation) -> np.ndarray:
     """The whole picture, its short side brought to `side` and its shape kept."""
     height, width = picture.height, picture.width
-    pixels = picture.pixels(picture.factor(height, width, side))
+    pixels = picture.part(Box(0, 0, height, width), picture.factor(height, width, side))
     long_side = int(side * max(height, width) / min(height, width))
     wanted = (side, long_side) if height <= width else (long_side, side)
     return resize(pixels, *wanted, interpolation)
