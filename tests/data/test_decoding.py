@@ -134,9 +134,7 @@ def test_a_reduced_jpeg_shows_the_same_picture(
 ) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = save(
-        Image.fromarray(smooth_pixels(512, 768)), tmp_path / "a.jpg", quality=95, exif=exif
-    )
+    path = save(Image.fromarray(smooth_pixels(512, 768)), tmp_path / "a.jpg", quality=95, exif=exif)
     box = Box(64, 128, 320, 256)
     whole = resize(PictureFile(path).part(box), 32, 32, "bicubic").astype(int)
     reduced = resize(PictureFile(path).part(box, factor), 32, 32, "bicubic").astype(int)
@@ -150,7 +148,9 @@ def test_a_jpeg_is_reduced_only_where_enough_is_left(tmp_path: Path) -> None:
     assert [picture.factor(side, 2 * side, 100) for side in (299, 300, 599, 600, 1200)] == [
         *(1, 2, 2, 4, 8)
     ]
-    assert PictureFile(save(Image.fromarray(COLOURS), tmp_path / "a.png")).factor(9000, 9000, 9) == 1
+    assert (
+        PictureFile(save(Image.fromarray(COLOURS), tmp_path / "a.png")).factor(9000, 9000, 9) == 1
+    )
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
