@@ -19,7 +19,7 @@ from io import BytesIO
 from itertools import repeat
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from automix_cli.data.image_set import ImageSet
 from automix_cli.data.parts import Images
@@ -59,7 +59,7 @@ class Look:
             cannot be read.
         digest: Hash of the file, or of the pixels of an image in memory; empty if there is none.
         problem: What is wrong, as its kind (`missing`, `empty file`, `too large`, `unreadable` or
-            `link outside`) and in words; None if nothing is.
+            `outside` of the data folder) and in words; None if nothing is.
     """
 
     width: int
@@ -117,7 +117,7 @@ def _look_at(path: Path, real_root: str) -> Look:
     look = _decode(content)
     target = os.path.realpath(path)
     if look.problem is None and not Path(target).is_relative_to(real_root):
-        return replace(look, problem=("link outside", f"it is a link to `{target}`"))
+        return replace(look, problem=("outside", f"it lies in `{target}`"))
     return look
 
 
@@ -132,6 +132,8 @@ def _decode(content: bytes) -> Look:
             return Look(*image.size, mode, digest)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         return _wrong("too large", str(error), digest)
+    except UnidentifiedImageError:
+        return _wrong("unreadable", "it is no image of a known kind", digest)
     except _BROKEN as error:
         return _wrong("unreadable", str(error) or type(error).__name__, digest)
 

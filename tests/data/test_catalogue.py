@@ -85,7 +85,9 @@ def test_the_data_sets_own_folder_may_be_named_too(name: str, tmp_path: Path) ->
 def test_paths_and_labels_are_those_of_torchvision(name: str, tmp_path: Path) -> None:
     OF_FILES[name](tmp_path)
     splits = load(name, tmp_path)
-    for part, published in zip((splits.train, splits.test), TORCHVISION[name](tmp_path), strict=True):
+    for part, published in zip(
+        (splits.train, splits.test), TORCHVISION[name](tmp_path), strict=True
+    ):
         assert isinstance(part, ImageFiles)
         ours = [np.asarray(Image.open(part.root / path).convert("RGB")) for path in part.paths]
         theirs = [(np.asarray(image.convert("RGB")), label) for image, label in published]
@@ -109,9 +111,7 @@ def test_the_closest_folder_is_the_one_whose_gaps_are_named(tmp_path: Path) -> N
     OF_FILES["cub200"](tmp_path)
     (tmp_path / "CUB_200_2011" / "classes.txt").unlink()
     message = failure("cub200", tmp_path).message
-    assert message.startswith(
-        f"CUB-200-2011 needs `classes.txt` in `{tmp_path / 'CUB_200_2011'}`"
-    )
+    assert message.startswith(f"CUB-200-2011 needs `classes.txt` in `{tmp_path / 'CUB_200_2011'}`")
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,9 @@ def test_a_damaged_array_is_named(damage: bytes, tmp_path: Path) -> None:
     for name, content in mnist_files(np.random.default_rng(0)).items():
         (folder / name).write_bytes(content)
     (folder / "train-images-idx3-ubyte").write_bytes(damage)
-    assert "train-images-idx3-ubyte` is not the published file" in failure("mnist", tmp_path).message
+    assert (
+        "train-images-idx3-ubyte` is not the published file" in failure("mnist", tmp_path).message
+    )
 
 
 def test_svhn_is_read_with_ten_as_nought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,7 +245,9 @@ def test_stl10_is_what_torchvision_reads(tmp_path: Path, monkeypatch: pytest.Mon
     folder.mkdir()
     files = {"class_names.txt": b"bird\ncar\n", "unlabeled_X.bin": b""}
     for part, count in (("train", 3), ("test", 2)):
-        files[f"{part}_X.bin"] = rng.integers(256, size=(count, 3 * 96 * 96), dtype=np.uint8).tobytes()
+        files[f"{part}_X.bin"] = rng.integers(
+            256, size=(count, 3 * 96 * 96), dtype=np.uint8
+        ).tobytes()
         files[f"{part}_y.bin"] = (np.arange(count, dtype=np.uint8) % 2 + 1).tobytes()
     for name, content in files.items():
         (folder / name).write_bytes(content)
