@@ -59,11 +59,12 @@ class DataSettings(Section):
         "folder",
         "csv",
     ] = "digits"
-    """Data set. `digits` is part of the package and needs no download; `folder` is anyone's own,
-    `csv` a table of paths and labels."""
+    """Data set. `digits` is part of the package and needs no download; `folder` is anyone's own
+    folder (`data.dir`), `csv` a table of paths and labels (`data.csv`)."""
 
     dir: FilePath = Path("data")
-    """Folder that holds the data set's official folder, or into which it is downloaded."""
+    """Folder that holds the data set's official folder, or into which it is downloaded; for
+    `data.name` `folder`, the folder of `train` and `test`, or of one folder for each class."""
 
     download: bool = True
     """Whether missing data may be downloaded; their checksum is verified either way."""
@@ -76,7 +77,8 @@ class DataSettings(Section):
 
     holdout: ShareBelowOne = 0.0
     """Share of the training images kept back, equally from each class, to choose `best.pt` on. 0
-    chooses on the test set, as the published numbers do, and the run says so."""
+    chooses on the test set, as the published numbers do, and the run says so. Where a folder or a
+    table has no test part, this share is the test part, and `best.pt` is chosen on it."""
 
     train_limit: Count | None = None
     """Train on so many images only, the same share of each class, the same ones for every seed;

@@ -226,19 +226,20 @@ def test_a_file_that_is_not_packed_is_its_own_archive(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def nearly_full_disk() -> Iterator[None]:
+def nearly_full_disk(served: Publication) -> Iterator[Publication]:
     """No file of this process may grow beyond 20,000 bytes; the archives are larger."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    yield
+    yield served
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.usefixtures("nearly_full_disk")
-def test_a_full_disk_is_said_and_leaves_nothing_behind(served: Publication, tmp_path: Path) -> None:
+def test_a_full_disk_is_said_and_leaves_nothing_behind(
+    nearly_full_disk: Publication, tmp_path: Path
+) -> None:
     error = failure(tmp_path / "data", download=True)
-    assert served.archive.stat().st_size > 20_000
+    assert nearly_full_disk.archive.stat().st_size > 20_000
     reason = f"File too large); there is no room for it under `{tmp_path / 'data'}`"
     assert reason in error.message
     assert error.exit_code == 3
