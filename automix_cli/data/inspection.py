@@ -14,6 +14,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import repeat
@@ -81,9 +82,11 @@ def look_at_all(images: Images, *, workers: int, advance: Callable[[int], None])
         yield from _in_memory(images, advance)
         return
     root, real_root = str(images.root), os.path.realpath(images.root)
-    with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
+    with warnings.catch_warnings(), ExitStack() as stack:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
+        pool = ThreadPoolExecutor(workers)
+        stack.callback(pool.shutdown, cancel_futures=True)  # Ctrl-C does not wait for the rest
         starts = range(0, len(images), _FILES_AT_ONCE)
         chunks = (images.paths[start : start + _FILES_AT_ONCE] for start in starts)
         for looks in pool.map(_look_at_some, repeat(root), repeat(real_root), chunks):

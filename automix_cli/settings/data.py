@@ -23,7 +23,7 @@ ShareAboveZero = Annotated[float, Field(gt=0, le=1)]
 def _usable_address(address: str) -> str:
     """Refuse what cannot be downloaded from."""
     if not address.startswith(("https://", "http://")):
-        raise ValueError("wrong address, an address that begins with https:// or http://")
+        raise ValueError("an address that begins with https:// or http://")
     return address
 
 

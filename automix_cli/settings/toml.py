@@ -21,7 +21,6 @@ MOVES_NO_RESULT = (
     "data.dir",
     "data.download",
     "data.mirror",
-    "data.csv",
     "train.log_every",
     "train.save_every",
 )

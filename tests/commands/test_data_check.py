@@ -1,6 +1,7 @@
 """`automix data check`, as a person runs it."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,14 @@ def test_json_holds_every_number_and_finding(kind: str, automix, birds: Path) ->
         "path": "train/owl/0.png",
         "detail": "it has no bytes",
     }
+
+
+def test_names_that_are_no_text_are_shown_all_the_same(automix, birds: Path) -> None:
+    name = os.fsdecode(b"na\xefve.png")
+    (birds / "train/owl" / name).write_bytes(b"")
+    assert "na\\udcefve.png" in "".join(automix("data", "check", birds).stdout.split())
+    report = json.loads(automix("data", "check", birds, "--json").stdout)
+    assert report["findings"][0]["path"] == f"train/owl/{name}"
 
 
 def test_a_data_set_by_name_is_checked_in_its_folder(automix) -> None:
