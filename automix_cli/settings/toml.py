@@ -21,6 +21,7 @@ MOVES_NO_RESULT = (
     "data.dir",
     "data.download",
     "data.mirror",
+    "data.workers",
     "train.log_every",
     "train.save_every",
 )
