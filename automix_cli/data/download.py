@@ -97,7 +97,8 @@ def fetch(archive: Archive, directory: Path, *, download: bool, mirror: str | No
             if archive.missing_from(directory):  # another process may have fetched them meanwhile
                 _fetch(archive, directory, archive.addresses(mirror) if download else [])
     except _FAILURES as error:
-        reason = f"and fetching `{archive.url}` failed ({str(error) or type(error).__name__})"
+        asked = "`, then `".join(archive.addresses(mirror))
+        reason = f"and fetching `{asked}` failed ({str(error) or type(error).__name__})"
         if isinstance(error, OSError) and error.errno in _FULL:
             reason += f"; there is no room for it under `{directory}`"
         raise _missing(archive, directory, reason) from error

@@ -6,6 +6,7 @@ import tarfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,16 @@ def test_a_mirror_is_asked_first_and_the_publisher_after_it(
     fetch(archive, tmp_path / "a", download=True, mirror=f"{address}/none")
     assert f"/none/{archive.file_name}" in served.requests[0]
     assert not archive.missing_from(tmp_path / "a")
+    archive = cifar_source("cifar100").archive
+    with pytest.raises(
+        DataError, match="fetching `http://127.0.0.1:9/x/cifar-100-python.tar.gz`, then"
+    ):
+        fetch(
+            replace(archive, md5="0" * 32),
+            tmp_path / "c",
+            download=True,
+            mirror="http://127.0.0.1:9/x",
+        )
     served.monkeypatch.setattr(served.source, "url", "http://127.0.0.1:9/nobody")
     fetch(cifar_source("cifar100").archive, tmp_path / "b", download=True, mirror=address)
     assert not archive.missing_from(tmp_path / "b")
