@@ -14,6 +14,7 @@ import typer
 
 from automix_cli import __version__
 from automix_cli.cli.boundary import EXIT_CODES, ErrorBoundary, TrainCommand, close_output
+from automix_cli.cli.compare import compare
 from automix_cli.cli.data import data_app
 from automix_cli.cli.options import (
     BatchSize,
@@ -170,6 +171,9 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
         flags=tuple(flag for flag in flags if flag.value is not None), sets=tuple(sets or ())
     )
     command.run(overrides, EvaluateRequest(run, checkpoint, print_config, as_json))
+
+
+app.command("compare")(compare)
 
 
 @app.command("settings")

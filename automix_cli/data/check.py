@@ -25,7 +25,7 @@ class Finding:
     """One thing that is wrong, or may be.
 
     Attributes:
-        kind: `unreadable`, `empty file`, `missing`, `too large`, `link outside`, `duplicate`,
+        kind: `unreadable`, `empty file`, `missing`, `too large`, `outside`, `duplicate`,
             `tiny class` or `layout`.
         part: `train`, `validation` or `test`; empty if it is about the whole.
         path: Which file or class; empty if it is about the whole.

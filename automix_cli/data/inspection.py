@@ -14,12 +14,13 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import repeat
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from automix_cli.data.image_set import ImageSet
 from automix_cli.data.parts import Images
@@ -59,7 +60,7 @@ class Look:
             cannot be read.
         digest: Hash of the file, or of the pixels of an image in memory; empty if there is none.
         problem: What is wrong, as its kind (`missing`, `empty file`, `too large`, `unreadable` or
-            `link outside`) and in words; None if nothing is.
+            `outside` of the data folder) and in words; None if nothing is.
     """
 
     width: int
@@ -81,9 +82,11 @@ def look_at_all(images: Images, *, workers: int, advance: Callable[[int], None])
         yield from _in_memory(images, advance)
         return
     root, real_root = str(images.root), os.path.realpath(images.root)
-    with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
+    with warnings.catch_warnings(), ExitStack() as stack:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
+        pool = ThreadPoolExecutor(workers)
+        stack.callback(pool.shutdown, cancel_futures=True)  # Ctrl-C does not wait for the rest
         starts = range(0, len(images), _FILES_AT_ONCE)
         chunks = (images.paths[start : start + _FILES_AT_ONCE] for start in starts)
         for looks in pool.map(_look_at_some, repeat(root), repeat(real_root), chunks):
@@ -117,7 +120,7 @@ def _look_at(path: Path, real_root: str) -> Look:
     look = _decode(content)
     target = os.path.realpath(path)
     if look.problem is None and not Path(target).is_relative_to(real_root):
-        return replace(look, problem=("link outside", f"it is a link to `{target}`"))
+        return replace(look, problem=("outside", f"it lies in `{target}`"))
     return look
 
 
@@ -132,6 +135,8 @@ def _decode(content: bytes) -> Look:
             return Look(*image.size, mode, digest)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         return _wrong("too large", str(error), digest)
+    except UnidentifiedImageError:
+        return _wrong("unreadable", "it is no image of a known kind", digest)
     except _BROKEN as error:
         return _wrong("unreadable", str(error) or type(error).__name__, digest)
 

@@ -24,16 +24,13 @@ MOST_BYTES = 4 * 2**30
 _DEEPEST = 16
 _MATRIX, _COMPRESSED = 14, 15
 _CELL, _STRUCTURE, _TEXT = 1, 2, 4
-_STORED = {
-    **{1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"},
-}
+_STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8"}
+_STORED |= {12: "i8", 13: "u8"}
 """How numbers are stored, by type of element."""
 _ENCODINGS = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
 """How letters are stored, by type of element."""
-_CLASSES = {
-    **{6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8"},
-    15: "u8",
-}
+_CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4"}
+_CLASSES |= {14: "i8", 15: "u8"}
 """What numbers are, by class of array."""
 
 
@@ -121,10 +118,7 @@ def _matrix(reader: _Reader, depth: int) -> tuple[str, Any]:
     if not reader.content:
         return "", np.empty((0, 0))
     array_class = int(reader.numbers()[0]) & 0xFF
-    shape = tuple(int(size) for size in reader.numbers())
-    holds_arrays = array_class in (_CELL, _STRUCTURE)
-    if min(shape, default=-1) < 0 or (holds_arrays and math.prod(shape) > len(reader.content)):
-        raise ValueError(f"an array of the shape {shape}")
+    shape = _shape(reader, holds_arrays=array_class in (_CELL, _STRUCTURE))
     name = str(reader.element()[1], "utf-8")
     if array_class == _CELL:
         return name, [_inner(reader, depth) for _ in range(math.prod(shape))]
@@ -138,6 +132,13 @@ def _matrix(reader: _Reader, depth: int) -> tuple[str, Any]:
     if len(numbers) != math.prod(shape):
         raise ValueError(f"`{name}` holds {len(numbers)} numbers and has the shape {shape}")
     return name, numbers.astype(_CLASSES[array_class]).reshape(shape, order="F")
+
+
+def _shape(reader: _Reader, *, holds_arrays: bool) -> tuple[int, ...]:
+    shape = tuple(int(size) for size in reader.numbers())
+    if min(shape, default=-1) < 0 or (holds_arrays and math.prod(shape) > len(reader.content)):
+        raise ValueError(f"an array of the shape {shape}")
+    return shape
 
 
 def _inner(reader: _Reader, depth: int) -> Any:
@@ -174,4 +175,5 @@ def _encoding(kind: int, order: str) -> str:
     if kind not in _ENCODINGS:
         raise ValueError(f"text of the unknown type {kind}")
     encoding = _ENCODINGS[kind]
-    return encoding if encoding in ("latin-1", "utf-8") else encoding + {"<": "-le", ">": "-be"}[order]
+    ends = {"<": "-le", ">": "-be"}[order]
+    return encoding if encoding in ("latin-1", "utf-8") else encoding + ends

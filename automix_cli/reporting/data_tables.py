@@ -112,7 +112,7 @@ def _classes_table(parts: Mapping[str, PartNumbers]) -> Table:
         table.caption_justify = "left"
     for name in shown:
         counts = [f"{part.classes[name]:,}" for part in parts.values()]
-        table.add_row(Text(name), *counts)
+        table.add_row(Text(_printable(name)), *counts)
     return table
 
 

@@ -23,7 +23,7 @@ ShareAboveZero = Annotated[float, Field(gt=0, le=1)]
 def _usable_address(address: str) -> str:
     """Refuse what cannot be downloaded from."""
     if not address.startswith(("https://", "http://")):
-        raise ValueError("wrong address, an address that begins with https:// or http://")
+        raise ValueError("an address that begins with https:// or http://")
     return address
 
 
@@ -34,12 +34,23 @@ class DataSettings(Section):
         "digits",
         "cifar10",
         "cifar100",
+        "mnist",
         "fashion_mnist",
+        "kmnist",
+        "svhn",
+        "stl10",
         "tiny_imagenet",
         "imagenet",
+        "imagenette",
         "cub200",
         "aircraft",
         "cars",
+        "flowers102",
+        "pets",
+        "food101",
+        "dtd",
+        "gtsrb",
+        "country211",
         "inat2017",
         "inat2018",
         "inat2021",
@@ -48,11 +59,12 @@ class DataSettings(Section):
         "folder",
         "csv",
     ] = "digits"
-    """Data set. `digits` is part of the package and needs no download; `folder` is anyone's own,
-    `csv` a table of paths and labels."""
+    """Data set. `digits` is part of the package and needs no download; `folder` is anyone's own
+    folder (`data.dir`), `csv` a table of paths and labels (`data.csv`)."""
 
     dir: FilePath = Path("data")
-    """Folder that holds the data set's official folder, or into which it is downloaded."""
+    """Folder that holds the data set's official folder, or into which it is downloaded; for
+    `data.name` `folder`, the folder of `train` and `test`, or of one folder for each class."""
 
     download: bool = True
     """Whether missing data may be downloaded; their checksum is verified either way."""
@@ -65,7 +77,8 @@ class DataSettings(Section):
 
     holdout: ShareBelowOne = 0.0
     """Share of the training images kept back, equally from each class, to choose `best.pt` on. 0
-    chooses on the test set, as the published numbers do, and the run says so."""
+    chooses on the test set, as the published numbers do, and the run says so. Where a folder or a
+    table has no test part, this share is the test part, and `best.pt` is chosen on it."""
 
     train_limit: Count | None = None
     """Train on so many images only, the same share of each class, the same ones for every seed;
@@ -149,3 +162,29 @@ class DataSettings(Section):
             ),
         )
         return self
+
+    @model_validator(mode="after")
+    def _settings_of_an_augmentation_need_it(self) -> Self:
+        changed = {name for name in type(self).model_fields if self._is_changed(name)}
+        of_rand_augment = sorted(name for name in changed if name.startswith("rand_augment_"))
+        require(
+            Rule(
+                self.rand_augment != "none" or not of_rand_augment,
+                "the settings of RandAugment need a list, `data.rand_augment`",
+                ("data.rand_augment", *(f"data.{name}" for name in of_rand_augment)),
+            ),
+            Rule(
+                self.erase_probability > 0 or self.erase_fill == "noise",
+                "`data.erase_fill` needs `data.erase_probability` above 0",
+                ("data.erase_probability", "data.erase_fill"),
+            ),
+            Rule(
+                self.crop != "pad" or "crop_scale_min" not in changed,
+                "`data.crop_scale_min` is of `random_resized` crops",
+                ("data.crop", "data.crop_scale_min"),
+            ),
+        )
+        return self
+
+    def _is_changed(self, name: str) -> bool:
+        return getattr(self, name) != type(self).model_fields[name].default

@@ -10,6 +10,7 @@ import pytest
 PROBE = Path(__file__).with_name("memory_probe.py")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc on this system")
 def test_fifty_thousand_images_cost_less_than_200_megabytes_beside_their_bytes() -> None:
     environment = {
