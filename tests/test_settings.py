@@ -345,6 +345,19 @@ def test_a_table_and_the_name_csv_go_together(values: dict[str, object]) -> None
     assert settings_with(data__name="csv", data__csv="a.csv").data.csv == Path("a.csv")
 
 
+@pytest.mark.parametrize(
+    ("values", "part"),
+    [
+        ({"rand_augment_ops": 3}, "need a list, `data.rand_augment`"),
+        ({"erase_fill": "mean"}, "needs `data.erase_probability` above 0"),
+        ({"crop": "pad", "crop_scale_min": 0.5}, "is of `random_resized` crops"),
+    ],
+)
+def test_settings_of_an_augmentation_need_it(values: dict[str, object], part: str) -> None:
+    with pytest.raises(ValidationError, match=part):
+        Settings.model_validate({"data": values})
+
+
 def test_a_mirror_is_an_address_of_the_web() -> None:
     assert put("data.mirror", "https://host/data") == "https://host/data"
     for address in ("file:///etc", "host/data", ""):
