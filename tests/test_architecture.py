@@ -38,7 +38,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pydantic": {"settings"},
     "pydantic_core": {"settings"},
     "tomli_w": {"settings"},
-    "timm": {"models"},
+    "timm": {"models", "build"},  # build: the optimizer that torch has not
     "torchvision": {"data"},
     "PIL": {"data"},
     "safetensors": {"engine"},
