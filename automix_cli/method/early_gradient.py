@@ -62,7 +62,9 @@ class _Known(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] - decorated in torch too
+        ctx: Any, *arriving: Tensor
+    ) -> tuple[Tensor | None, ...]:
         known = [each for each in ctx.gradients if each is not None]
         scaled = iter(torch._foreach_mul(known, arriving[0]))  # pyright: ignore[reportPrivateImportUsage]
         return (None, None, *(None if each is None else next(scaled) for each in ctx.gradients))
