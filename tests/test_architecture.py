@@ -38,7 +38,8 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pydantic": {"settings"},
     "pydantic_core": {"settings"},
     "tomli_w": {"settings"},
-    "timm": {"models", "data"},  # in data: the operations of RandAugment
+    # build: the optimizer that torch has not; data: the operations of RandAugment
+    "timm": {"models", "build", "data"},
     "PIL": {"data"},
     "torchvision": {"data"},
     "safetensors": {"engine"},

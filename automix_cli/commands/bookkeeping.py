@@ -24,11 +24,12 @@ from automix_cli.engine.checkpoint import Header, save_checkpoint, save_classifi
 from automix_cli.engine.loop import Hooks, Training, TrainState
 from automix_cli.engine.runtime import StopRequest, add_over_processes, peak_memory_bytes
 from automix_cli.evaluation.accuracy import Accuracy, measure
-from automix_cli.method import AutoMix, RivalTraining, estimate_batch_norm
+from automix_cli.method import AdAutoMix, AutoMix, RivalTraining, estimate_batch_norm
 from automix_cli.models.classifier import Classifier
 from automix_cli.reporting import records
 from automix_cli.reporting.progress import TrainProgress
 from automix_cli.settings import Settings
+from automix_cli.settings.mix import LEARNED
 from automix_cli.settings.toml import as_saved
 
 Labelled = Iterable[tuple[Tensor, Tensor]]
@@ -66,10 +67,10 @@ class Bookkeeper:
     timed_step: int = 0
 
     @property
-    def method(self) -> AutoMix | RivalTraining:
+    def method(self) -> AutoMix | AdAutoMix | RivalTraining:
         """The model without its wrapper."""
         model = self.training.accelerator.unwrap_model(self.training.model)
-        return cast(AutoMix | RivalTraining, model)
+        return cast(AutoMix | AdAutoMix | RivalTraining, model)
 
     @property
     def stands_for(self) -> str:
@@ -144,14 +145,13 @@ class Bookkeeper:
     def wants_precise_batch_norm(self) -> bool:
         """Whether to recompute the momentum classifier's statistics before evaluations."""
         chosen = self.settings.mix.momentum_buffers  # a rival's makes no passes of its own
-        return chosen == "precise" or (chosen == "own" and self.settings.mix.method != "automix")
+        return chosen == "precise" or (chosen == "own" and self.settings.mix.method not in LEARNED)
 
     def measure(self, images: Images) -> dict[str, Any]:
         """Accuracies of the heads on some images, shared out over the processes."""
         accelerator = self.training.accelerator
-        batches = self.batches(
-            images, rank=accelerator.process_index, num_ranks=accelerator.num_processes
-        )
+        rank, num_ranks = accelerator.process_index, accelerator.num_processes
+        batches = self.batches(images, rank=rank, num_ranks=num_ranks)
         self.method.eval()
         add = partial(add_over_processes, accelerator)
         measured = measure(self.predict, batches, add_over_processes=add)

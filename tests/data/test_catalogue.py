@@ -12,6 +12,7 @@ from PIL import Image
 from published_cifar import md5_of
 from published_sets import OF_FILES, mnist_files, packed, write_image, write_text
 
+from automix_cli.build.data import data_request
 from automix_cli.data.catalogue import CATALOGUE
 from automix_cli.data.datasets import DataRequest, DataSplits, load_splits
 from automix_cli.data.image_files import ImageFiles
@@ -61,6 +62,29 @@ def golden(path: Path, name: str) -> None:
 
 def test_the_settings_name_every_data_set_and_no_other() -> None:
     assert list(get_args(DataSettings.model_fields["name"].annotation)) == list(CATALOGUE)
+
+
+def test_every_wish_of_the_settings_reaches_the_data() -> None:
+    settings = DataSettings(
+        name="csv",
+        dir=Path("here"),
+        download=False,
+        mirror="https://host",
+        csv=Path("a.csv"),
+        holdout=0.25,
+        train_limit=7,
+        image_size=48,
+    )
+    wanted = DataRequest(
+        "csv",
+        Path("here"),
+        mirror="https://host",
+        csv=Path("a.csv"),
+        holdout=0.25,
+        train_limit=7,
+        image_size=48,
+    )
+    assert data_request(settings) == wanted
 
 
 @pytest.mark.parametrize("name", OF_FILES)
