@@ -40,6 +40,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "tomli_w": {"settings"},
     "timm": {"models", "build"},  # build: the optimizer that torch has not
     "torchvision": {"data"},
+    "PIL": {"data"},
     "safetensors": {"engine"},
     "matplotlib": {"reporting"},
     "jaxtyping": {"method", "models", "evaluation"},

@@ -4,11 +4,13 @@ Below this package nobody sees the settings: classes take plain arguments, and a
 the program.
 """
 
+from automix_cli.build.data import data_request
 from automix_cli.build.methods import classifier, draw, method
 from automix_cli.build.training import optimizer, plan, train_batches, values_at
 
 __all__ = [
     "classifier",
+    "data_request",
     "draw",
     "method",
     "optimizer",

@@ -15,6 +15,7 @@ import typer
 from automix_cli import __version__
 from automix_cli.cli.boundary import EXIT_CODES, ErrorBoundary, TrainCommand, close_output
 from automix_cli.cli.compare import compare
+from automix_cli.cli.data import data_app
 from automix_cli.cli.options import (
     BatchSize,
     Config,
@@ -48,6 +49,7 @@ app = typer.Typer(
     },
 )
 app.add_typer(presets_app, name="presets")
+app.add_typer(data_app, name="data")
 
 
 def _say_version(*, wanted: bool) -> None:

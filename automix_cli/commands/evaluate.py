@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -59,9 +59,7 @@ def run(overrides: Overrides, request: EvaluateRequest) -> None:
     network = rebuild(trained, settings)
     network.to(accelerator.device).eval()
     with accelerator.local_main_process_first():
-        splits = load_splits(
-            settings.data.name, settings.data.dir, download=settings.data.download, holdout=0
-        )
+        splits = load_splits(replace(build.data_request(settings.data), train_limit=None))
     refuse_other_classes(trained, splits.test.class_names)
     head = f"{settings.evaluation.weights}_one_hot"
     measured = measure(

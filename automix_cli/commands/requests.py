@@ -44,6 +44,27 @@ class EvaluateRequest:
 
 
 @dataclass(frozen=True)
+class DataCheckRequest:
+    """What `automix data check` is asked for.
+
+    Args:
+        directory: Folder of the images, or of the data sets when `name` is given.
+        name: A data set by name; None means a person's own folder, or table if `csv` is given.
+        csv: Table of paths and labels.
+        workers: Threads that read images; None means one for each core.
+        strict: End with an error if anything is found.
+        as_json: Write the result to stdout as JSON.
+    """
+
+    directory: Path | None = None
+    name: str | None = None
+    csv: Path | None = None
+    workers: int | None = None
+    strict: bool = False
+    as_json: bool = False
+
+
+@dataclass(frozen=True)
 class CompareRequest:
     """What `automix compare` is asked for.
 

@@ -122,13 +122,7 @@ def prepare_run(settings: Settings) -> Prepared:
 def load_data(settings: DataSettings, accelerator: Accelerator) -> DataSplits:
     """Read the data; on each machine one process downloads while the others wait."""
     with accelerator.local_main_process_first():
-        splits = load_splits(
-            settings.name,
-            settings.dir,
-            download=settings.download,
-            holdout=settings.holdout,
-            train_limit=settings.train_limit,
-        )
+        splits = load_splits(build.data_request(settings))
     return splits.to(accelerator.device)
 
 
