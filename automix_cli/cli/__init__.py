@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from automix_cli import __version__
+from automix_cli.cli.bench import bench
 from automix_cli.cli.boundary import EXIT_CODES, ErrorBoundary, TrainCommand, close_output
 from automix_cli.cli.compare import compare
 from automix_cli.cli.data import data_app
@@ -173,6 +174,7 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     command.run(overrides, EvaluateRequest(run, checkpoint, print_config, as_json))
 
 
+app.command("bench")(bench)
 app.command("compare")(compare)
 
 

@@ -99,7 +99,11 @@ def prepare_run(settings: Settings) -> Prepared:
     )
     if settings.run.deterministic:
         make_deterministic()
-    splits = load_data(settings.data, accelerator)
+    return assemble(settings, load_data(settings.data, accelerator), accelerator)
+
+
+def assemble(settings: Settings, splits: DataSplits, accelerator: Accelerator) -> Prepared:
+    """Model, optimizer and batches for data that are there, ready for the first step."""
     seed_initialisation(settings.run.seed)
     method = build.method(settings.model, settings.mix, splits)
     model, optimizer = prepare(accelerator, method, build.optimizer(settings.optimizer, method))
