@@ -29,6 +29,8 @@ class Purpose(IntEnum):
     """Dropout and stochastic depth at a step."""
     HOLDOUT = 5
     """Which training samples are held out for validation."""
+    SAMPLE = 6
+    """What is done to one image in an epoch, where it is not drawn for all images at once."""
     MIXED = 10
     """Who is mixed with whom when accuracy on mixed images is measured."""
     RESAMPLE = 11

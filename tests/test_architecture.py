@@ -38,7 +38,9 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pydantic": {"settings"},
     "pydantic_core": {"settings"},
     "tomli_w": {"settings"},
-    "timm": {"models", "build"},  # build: the optimizer that torch has not
+    # build: the optimizer that torch has not; data: the operations of RandAugment
+    "timm": {"models", "build", "data"},
+    "PIL": {"data"},
     "torchvision": {"data"},
     "safetensors": {"engine"},
     "matplotlib": {"reporting"},

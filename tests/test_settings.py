@@ -19,10 +19,30 @@ DEFAULTS = {
     "data.name": "digits",
     "data.dir": "data",
     "data.download": True,
+    "data.mirror": None,
+    "data.csv": None,
     "data.holdout": 0.0,
     "data.train_limit": None,
+    "data.image_size": None,
+    "data.resize": None,
+    "data.crop": None,
     "data.crop_padding": 4,
+    "data.crop_scale_min": 0.08,
     "data.flip": True,
+    "data.interpolation": "bicubic",
+    "data.color_jitter": 0.0,
+    "data.rand_augment": "none",
+    "data.rand_augment_ops": 2,
+    "data.rand_augment_magnitude": 9.0,
+    "data.rand_augment_std": 0.5,
+    "data.rand_augment_probability": 0.5,
+    "data.three_augment": False,
+    "data.erase_probability": 0.0,
+    "data.erase_fill": "noise",
+    "data.test_crop_ratio": 1.0,
+    "data.repeats": 1,
+    "data.storage": "auto",
+    "data.workers": None,
     "mix.method": "automix",
     "mix.alpha": None,  # the method's own
     "mix.loss": "cross_entropy",
@@ -148,7 +168,7 @@ def test_every_section_says_what_it_is_about() -> None:
 
 def test_optional_keys_are_unset_by_default_so_that_absent_means_unset() -> None:
     optional = [key for key in all_keys().values() if key.optional]
-    assert len(optional) == 17
+    assert len(optional) == 23
     assert all(key.default is None for key in optional)
 
 
@@ -360,6 +380,33 @@ def test_every_method_has_a_line_in_the_table_of_alphas() -> None:
 def test_what_a_method_has_not_is_refused(values: dict[str, object], part: str) -> None:
     with pytest.raises(ValidationError, match=part):
         Settings.model_validate({"mix": values})
+
+
+@pytest.mark.parametrize("values", [{"data__name": "csv"}, {"data__csv": "a.csv"}])
+def test_a_table_and_the_name_csv_go_together(values: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=r"`data\.csv` and `data\.name = csv` go together"):
+        settings_with(**values)
+    assert settings_with(data__name="csv", data__csv="a.csv").data.csv == Path("a.csv")
+
+
+@pytest.mark.parametrize(
+    ("values", "part"),
+    [
+        ({"rand_augment_ops": 3}, "need a list, `data.rand_augment`"),
+        ({"erase_fill": "mean"}, "needs `data.erase_probability` above 0"),
+        ({"crop": "pad", "crop_scale_min": 0.5}, "is of `random_resized` crops"),
+    ],
+)
+def test_settings_of_an_augmentation_need_it(values: dict[str, object], part: str) -> None:
+    with pytest.raises(ValidationError, match=part):
+        Settings.model_validate({"data": values})
+
+
+def test_a_mirror_is_an_address_of_the_web() -> None:
+    assert put("data.mirror", "https://host/data") == "https://host/data"
+    for address in ("file:///etc", "host/data", ""):
+        with pytest.raises(ValidationError, match="begins with https:// or http://"):
+            put("data.mirror", address)
 
 
 def test_settings_of_other_methods_do_no_harm() -> None:

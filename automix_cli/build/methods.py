@@ -74,12 +74,11 @@ def method(model: ModelSettings, mix: MixSettings, splits: DataSplits) -> nn.Mod
     Raises:
         SettingsError: the model cannot be built, or cannot be trained with this method.
     """
-    images = splits.train.images
     network = classifier(
         model,
-        num_classes=len(splits.train.class_names),
-        in_channels=images.shape[1],
-        size=images.shape[2],
+        num_classes=len(splits.class_names),
+        in_channels=splits.in_channels,
+        size=splits.image_size,
     )
     if mix.method in LEARNED:
         return learned(network, mix)
@@ -109,7 +108,8 @@ def rival(network: Classifier, mix: MixSettings, splits: DataSplits) -> RivalTra
     try:
         attend = attender(mix, splits) if mix.method == "attentivemix" else None
         training = RivalTraining(network, copy.deepcopy(network), options, attend)
-        training.try_out(torch.zeros(1, *splits.train.images.shape[1:]))
+        size = splits.image_size
+        training.try_out(torch.zeros(1, splits.in_channels, size, size))
     except ValueError as problem:
         raise SettingsError(
             f"`mix.method` `{mix.method}` cannot train this model on these images: {problem}",
@@ -132,7 +132,7 @@ def attender(mix: MixSettings, splits: DataSplits) -> Attender:
             weights,
             mean=splits.mean,
             std=splits.std,
-            image_size=splits.train.images.shape[2],
+            image_size=splits.image_size,
         )
     except ValueError as problem:
         raise CheckpointError(

@@ -10,7 +10,8 @@ from timm.optim.lamb import Lamb
 from torch import nn
 from torch.optim import Optimizer
 
-from automix_cli.data.batches import BatchPlan, TrainBatches
+from automix_cli.build.data import batches
+from automix_cli.data.batch_plan import Batches, BatchPlan
 from automix_cli.data.datasets import DataSplits
 from automix_cli.engine.loop import Plan
 from automix_cli.engine.step import StepValues
@@ -69,7 +70,7 @@ def _by_decay(module: nn.Module, *, decay_all: bool) -> dict[str, list[nn.Parame
 
 def train_batches(
     settings: Settings, splits: DataSplits, *, rank: int, num_ranks: int, device: torch.device
-) -> TrainBatches:
+) -> Batches:
     """The training batches of one process, by step.
 
     Raises:
@@ -77,16 +78,16 @@ def train_batches(
     """
     try:
         batch_plan = BatchPlan(
+            num_images=len(splits.train),
             batch_size=settings.train.batch_size,
             accumulation_steps=settings.train.accumulation_steps,
             drop_last=settings.train.drop_last,
-            crop_padding=settings.data.crop_padding,
-            flip=settings.data.flip,
             seed=settings.run.seed,
             rank=rank,
             num_ranks=num_ranks,
+            repeats=settings.data.repeats,
         )
-        return TrainBatches(splits.train, splits.mean, splits.std, batch_plan, device)
+        return batches(settings.data, splits, batch_plan, device)
     except ValueError as problem:
         raise SettingsError(
             f"cannot make training batches: {problem}", hint="see `[train]` and `[data]`"

@@ -13,8 +13,10 @@ from typing import Annotated
 import typer
 
 from automix_cli import __version__
+from automix_cli.cli.bench import bench
 from automix_cli.cli.boundary import EXIT_CODES, ErrorBoundary, TrainCommand, close_output
 from automix_cli.cli.compare import compare
+from automix_cli.cli.data import data_app
 from automix_cli.cli.options import (
     BatchSize,
     Config,
@@ -53,6 +55,7 @@ app = typer.Typer(
 )
 app.add_typer(presets_app, name="presets")
 app.command("robustness")(robustness)
+app.add_typer(data_app, name="data")
 
 
 def _say_version(*, wanted: bool) -> None:
@@ -176,6 +179,7 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     command.run(overrides, request)
 
 
+app.command("bench")(bench)
 app.command("compare")(compare)
 
 

@@ -84,7 +84,10 @@ ReportDir = Annotated[
     ),
 ]
 DataDir = Annotated[
-    Path | None, typer.Option(help="Folder of the data sets (default: data).", metavar="FOLDER")
+    Path | None,
+    typer.Option(
+        help="Folder of the data sets, or of your images (default: data).", metavar="FOLDER"
+    ),
 ]
 Device = Annotated[str | None, typer.Option(help="Where to compute.", metavar="auto|cpu|cuda|mps")]
 MixedPrecision = Annotated[

@@ -21,7 +21,7 @@ from automix_cli.commands.trained import (
     refuse_other_classes,
     stored_settings,
 )
-from automix_cli.data.datasets import DataSplits, ImageSet
+from automix_cli.data.datasets import DataSplits, Images
 from automix_cli.engine.runtime import Accelerator, add_over_processes, build_accelerator
 from automix_cli.errors import DivergedError
 from automix_cli.evaluation.logit_sample import LogitSample
@@ -94,12 +94,14 @@ class Evaluation:
     @property
     def viewer(self) -> Viewer:
         """How the network wants its images."""
-        return Viewer(self.trained.mean, self.trained.std, self.accelerator.device)
+        size = int(self.trained.dataset["image_size"])
+        device = self.accelerator.device
+        return Viewer(self.settings.data, self.trained.mean, self.trained.std, size, device)
 
-    def batches(self, image_set: ImageSet) -> Iterable[tuple[Tensor, Tensor]]:
-        """This process's part of a set."""
+    def batches(self, images: Images) -> Iterable[tuple[Tensor, Tensor]]:
+        """This process's part of some images."""
         return self.viewer.batches(
-            image_set,
+            images,
             self.settings.evaluation.batch_size,
             rank=self.accelerator.process_index,
             num_ranks=self.accelerator.num_processes,

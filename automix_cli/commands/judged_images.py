@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from automix_cli import build
 from automix_cli.data.batches import evaluation_batches
-from automix_cli.data.datasets import DataSplits, ImageSet, load_splits
+from automix_cli.data.datasets import DataSplits, Images, load_splits
 from automix_cli.engine.runtime import Accelerator
 from automix_cli.settings import DataSettings
 
@@ -22,8 +23,9 @@ def load_judged(data: DataSettings, accelerator: Accelerator, *, holdout: float)
         accelerator: The processes.
         holdout: Share of the training images that the network's training held out.
     """
+    request = replace(build.data_request(data), holdout=holdout, train_limit=None)
     with accelerator.local_main_process_first():
-        return load_splits(data.name, data.dir, download=data.download, holdout=holdout)
+        return load_splits(request)
 
 
 @dataclass(frozen=True)
@@ -31,23 +33,27 @@ class Viewer:
     """How images are shown.
 
     Attributes:
+        data: How they are resized, and who decodes them.
         mean: What is subtracted from each channel, units of 255; zeros show the pixels themselves.
         std: What each channel is divided by, same units.
+        size: Height and width that the network sees.
         device: Where batches are wanted.
     """
 
+    data: DataSettings
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    size: int
     device: torch.device
 
     def batches(
-        self, images: ImageSet, batch_size: int, *, rank: int = 0, num_ranks: int = 1
+        self, images: Images, batch_size: int, *, rank: int = 0, num_ranks: int = 1
     ) -> Iterable[tuple[Tensor, Tensor]]:
         """A process's part of some images, in order, with their labels."""
         return evaluation_batches(
-            images.to(self.device),
-            self.mean,
-            self.std,
+            images,
+            build.view(self.data, self.mean, self.std, self.size),
+            build.loading(self.data, self.device),
             batch_size=batch_size,
             rank=rank,
             num_ranks=num_ranks,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from automix_cli.commands.judged_images import Viewer
-from automix_cli.data.datasets import ImageSet
+from automix_cli.data.datasets import Images
 from automix_cli.evaluation.mixed import (
     NUM_SHARE_BINS,
     MixedAccuracy,
@@ -83,7 +83,7 @@ def plain(accuracy: MixedAccuracy) -> dict[str, Any]:
 
 
 def blocks(
-    test: ImageSet, viewer: Viewer, *, rank: int, num_ranks: int
+    test: Images, viewer: Viewer, *, rank: int, num_ranks: int
 ) -> tuple[Iterable[tuple[torch.Tensor, torch.Tensor]], int]:
     """This process's blocks of the shuffled test images, and the number of the first of them."""
     order = stream(Purpose.MIXED, 0, 0).permutation(len(test))

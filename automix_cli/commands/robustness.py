@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from automix_cli.commands.heads import accuracy_record
-from automix_cli.commands.judged_images import load_judged
+from automix_cli.commands.judged_images import Viewer, load_judged
 from automix_cli.commands.requests import RobustnessRequest
 from automix_cli.commands.robustness_attacks import attack_record, masking_records
 from automix_cli.commands.robustness_plan import Plan, plan_from
@@ -29,7 +29,7 @@ from automix_cli.commands.trained import (
     refuse_other_classes,
     stored_settings,
 )
-from automix_cli.data.datasets import ImageSet
+from automix_cli.data.datasets import Images
 from automix_cli.engine.runtime import Accelerator, build_accelerator
 from automix_cli.errors import DivergedError, SettingsError
 from automix_cli.evaluation.accuracy import measure
@@ -60,7 +60,8 @@ def run(overrides: Overrides, request: RobustnessRequest) -> None:
     configured = [load(overrides, base=Layer(stored_settings(path), str(path))) for path in paths]
     refuse_different_data([settings for settings, _ in configured])
     accelerator = build_accelerator(device=configured[0][0].run.device, mixed_precision="no")
-    test = load_judged(configured[0][0].data, accelerator, holdout=0.0).test
+    data = configured[0][0].data  # a folder without a test part is judged on what it holds out
+    test = load_judged(data, accelerator, holdout=data.holdout).test
     chosen = chosen_images(test, request.quick)
     names = unknown_names(request.unknown, configured[0][0].data.name)
     reports: dict[str, dict[str, Any]] = {}
@@ -73,7 +74,7 @@ def run(overrides: Overrides, request: RobustnessRequest) -> None:
             accelerator,
             pixels,
             *own_part(accelerator, test, chosen),
-            (trained.dataset["in_channels"], trained.dataset["image_size"]),
+            *form_and_viewer(trained, settings, accelerator),
             batch_size(settings, origins),
             request.seed,
         )
@@ -136,9 +137,18 @@ def batch_size(settings: Settings, origins: Origins) -> int:
     return asked if origins["evaluation.batch_size"] == "--batch-size" else min(asked, BATCH_SIZE)
 
 
+def form_and_viewer(
+    trained: Trained, settings: Settings, accelerator: Accelerator
+) -> tuple[tuple[int, int], Viewer]:
+    """Channels and size of the network's images, and what shows them as pixels in [0, 1]."""
+    channels, size = int(trained.dataset["in_channels"]), int(trained.dataset["image_size"])
+    none, one = (0.0,) * channels, (1.0,) * channels
+    return (channels, size), Viewer(settings.data, none, one, size, accelerator.device)
+
+
 def own_part(
-    accelerator: Accelerator, test: ImageSet, chosen: np.ndarray
-) -> tuple[ImageSet, np.ndarray]:
+    accelerator: Accelerator, test: Images, chosen: np.ndarray
+) -> tuple[Images, np.ndarray]:
     """This process's part of the chosen images, and their numbers in the test set."""
     rank, num_ranks = accelerator.process_index, accelerator.num_processes
     begin, end = (len(chosen) * part // num_ranks for part in (rank, rank + 1))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from automix_cli.commands.judged_images import Viewer
-from automix_cli.data.datasets import ImageSet, stratified_indices
+from automix_cli.data.datasets import Images, stratified_indices
 from automix_cli.engine.runtime import Accelerator, add_over_processes
 from automix_cli.errors import DataError, SettingsError
 from automix_cli.evaluation.pixel_classifier import PixelClassifier
@@ -40,28 +40,28 @@ class Subject:
         test: This process's part of the images.
         numbers: Which images of the test set these are.
         form: Channels of an image, and its height and width.
+        viewer: Shows images in [0, 1].
         batch_size: Images at a time.
         seed: Of everything random.
     """
 
     accelerator: Accelerator
     pixels: PixelClassifier
-    test: ImageSet
+    test: Images
     numbers: np.ndarray
     form: tuple[int, int]
+    viewer: Viewer
     batch_size: int
     seed: int
 
-    def batches(self, image_set: ImageSet | None = None) -> Iterator[PixelBatch]:
+    def batches(self, images: Images | None = None) -> Iterator[PixelBatch]:
         """Go through the images, or others whose numbers are their places, in [0, 1]."""
-        test = self.test if image_set is None else image_set
-        numbers = self.numbers if image_set is None else np.arange(len(test))
-        channels, _ = self.form
-        viewer = Viewer((0.0,) * channels, (1.0,) * channels, self.accelerator.device)
+        test = self.test if images is None else images
+        numbers = self.numbers if images is None else np.arange(len(test))
         start = 0
-        for images, labels in viewer.batches(test, self.batch_size):
+        for pixels, labels in self.viewer.batches(test, self.batch_size):
             # 255 * (1 / 255) is a little more than 1 in float32 for some ways to round
-            yield PixelBatch(images.clamp_(0, 1), labels, numbers[start : start + len(labels)])
+            yield PixelBatch(pixels.clamp_(0, 1), labels, numbers[start : start + len(labels)])
             start += len(labels)
 
     def few(self, most: int) -> Subject:
@@ -90,14 +90,14 @@ class Subject:
         everyone[ends[rank] - len(own) : ends[rank]] = own
         return self.add(everyone)
 
-    def share(self, image_set: ImageSet) -> ImageSet:
+    def share(self, images: Images) -> Images:
         """This process's part of other images."""
         rank, num_ranks = self.accelerator.process_index, self.accelerator.num_processes
-        begin, end = (len(image_set) * part // num_ranks for part in (rank, rank + 1))
-        return image_set.take(np.arange(begin, end))
+        begin, end = (len(images) * part // num_ranks for part in (rank, rank + 1))
+        return images.take(np.arange(begin, end))
 
 
-def chosen_images(test: ImageSet, quick: int | None) -> np.ndarray:
+def chosen_images(test: Images, quick: int | None) -> np.ndarray:
     """The numbers of the images to test with: all, or a stratified part that is always the same.
 
     Raises:

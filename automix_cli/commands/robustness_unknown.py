@@ -13,7 +13,7 @@ from automix_cli.commands.robustness_attacks import numbers
 from automix_cli.commands.robustness_plan import refuse_unknown
 from automix_cli.commands.robustness_subject import Subject, normalized
 from automix_cli.data.conform import conform
-from automix_cli.data.datasets import ImageSet
+from automix_cli.data.datasets import Images, ImageSet
 from automix_cli.data.image_set import image_set_from_arrays
 from automix_cli.errors import SettingsError
 from automix_cli.evaluation.occlusion import SHARES, hide_patches, patch_orders, patch_size
@@ -48,7 +48,7 @@ def unknown_names(asked: tuple[str, ...], trained_on: str) -> tuple[str, ...]:
 
 def unknown_images(
     name: str, data: DataSettings, subject: Subject, num_known: int, most: int | None
-) -> ImageSet:
+) -> Images:
     """The test images of another data set, in the form of those the network was trained on.
 
     Args:
@@ -57,6 +57,9 @@ def unknown_images(
         subject: Says the form.
         num_known: How many images of noise there are.
         most: Take so many of a data set at most, evenly spaced; None for all.
+
+    Raises:
+        SettingsError: the network does not take such images.
     """
     channels, size = subject.form
     if name == NOISE:
@@ -67,13 +70,17 @@ def unknown_images(
     other = load_judged(there, subject.accelerator, holdout=0.0).test
     if most is not None and most < len(other):
         other = other.take(np.linspace(0, len(other) - 1, most).astype(int))
-    return conform(other, channels=channels, size=size)
+    if isinstance(other, ImageSet):
+        return conform(other, channels=channels, size=size)
+    if channels != 3:
+        raise SettingsError(f"`--ood {name}` has coloured images, the network takes grey ones")
+    return other  # shown at the size of the network as they are decoded
 
 
 @torch.no_grad()
-def scores_of(subject: Subject, image_set: ImageSet | None) -> torch.Tensor:
+def scores_of(subject: Subject, images: Images | None) -> torch.Tensor:
     """Every score of every image, `(n, number of scores)`, from all processes."""
-    own = None if image_set is None else subject.share(image_set)
+    own = None if images is None else subject.share(images)
     rows = [torch.zeros(0, len(SCORES), dtype=torch.float64)]
     for batch in subject.batches(own):
         logits = subject.pixels(batch.images)

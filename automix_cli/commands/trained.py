@@ -33,12 +33,12 @@ class Trained:
     @property
     def mean(self) -> tuple[float, ...]:
         """What was subtracted from each channel of the images, units of 255."""
-        return tuple(self.dataset["mean"])
+        return tuple(map(float, self.dataset["mean"]))
 
     @property
     def std(self) -> tuple[float, ...]:
         """What each channel was divided by, same units."""
-        return tuple(self.dataset["std"])
+        return tuple(map(float, self.dataset["std"]))
 
 
 def chosen_checkpoint(run: Path | None, checkpoint: Path | None) -> Path:

@@ -73,13 +73,16 @@ def cifar_source(name: CifarName) -> CifarSource:
     )
 
 
-def load_cifar(name: CifarName, directory: Path, *, download: bool) -> tuple[ImageSet, ImageSet]:
+def load_cifar(
+    name: CifarName, directory: Path, *, download: bool, mirror: str | None = None
+) -> tuple[ImageSet, ImageSet]:
     """Read CIFAR from `directory`, fetching it first if it is missing and may be fetched.
 
     Args:
         name: `cifar10` or `cifar100`.
         directory: Folder that holds, or will hold, `cifar-10-batches-py` or `cifar-100-python`.
         download: Fetch missing files through torchvision.
+        mirror: Address that is asked before the official one.
 
     Returns:
         Training and test images, each `(3, 32, 32)`, in the order of the files.
@@ -88,7 +91,7 @@ def load_cifar(name: CifarName, directory: Path, *, download: bool) -> tuple[Ima
         DataError: if files are missing, truncated, unreadable or of the wrong checksum.
     """
     source = cifar_source(name)
-    fetch(source.archive, directory, download=download)
+    fetch(source.archive, directory, download=download, mirror=mirror)
     folder = directory / source.archive.folder
     names = _read_checked(folder / source.names_file, source.checksums[source.names_file])
     class_names = tuple(names.get(source.names_key, ()))

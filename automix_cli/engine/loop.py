@@ -20,7 +20,7 @@ from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 from torch import Tensor, nn
 
-from automix_cli.data.batches import TrainBatches
+from automix_cli.data.batch_plan import Batches
 from automix_cli.engine.runtime import seed_step
 from automix_cli.engine.step import MicroBatch, NamedLosses, StepValues, train_step
 from automix_cli.errors import DivergedError, Interrupted
@@ -51,7 +51,7 @@ class Training:
     accelerator: Accelerator
     model: nn.Module
     optimizer: AcceleratedOptimizer
-    batches: TrainBatches
+    batches: Batches
     values_at: Callable[[int], StepValues]
     draw: Draw
 

@@ -1,21 +1,30 @@
 """The `[data]` section: which images, how they are split, held and augmented."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from automix_cli.settings.rules import (
     Count,
     FilePath,
     Index,
     NonNegative,
+    Rule,
     Section,
     Share,
     ShareBelowOne,
+    require,
 )
 
 ShareAboveZero = Annotated[float, Field(gt=0, le=1)]
+
+
+def _usable_address(address: str) -> str:
+    """Refuse what cannot be downloaded from."""
+    if not address.startswith(("https://", "http://")):
+        raise ValueError("an address that begins with https:// or http://")
+    return address
 
 
 class DataSettings(Section):
@@ -25,12 +34,23 @@ class DataSettings(Section):
         "digits",
         "cifar10",
         "cifar100",
+        "mnist",
         "fashion_mnist",
+        "kmnist",
+        "svhn",
+        "stl10",
         "tiny_imagenet",
         "imagenet",
+        "imagenette",
         "cub200",
         "aircraft",
         "cars",
+        "flowers102",
+        "pets",
+        "food101",
+        "dtd",
+        "gtsrb",
+        "country211",
         "inat2017",
         "inat2018",
         "inat2021",
@@ -39,16 +59,17 @@ class DataSettings(Section):
         "folder",
         "csv",
     ] = "digits"
-    """Data set. `digits` is part of the package and needs no download; `folder` is anyone's own,
-    `csv` a table of paths and labels."""
+    """Data set. `digits` is part of the package and needs no download; `folder` is anyone's own
+    folder (`data.dir`), `csv` a table of paths and labels (`data.csv`)."""
 
     dir: FilePath = Path("data")
-    """Folder that holds the data set's official folder, or into which it is downloaded."""
+    """Folder that holds the data set's official folder, or into which it is downloaded; for
+    `data.name` `folder`, the folder of `train` and `test`, or of one folder for each class."""
 
     download: bool = True
     """Whether missing data may be downloaded; their checksum is verified either way."""
 
-    mirror: str | None = None
+    mirror: Annotated[str, AfterValidator(_usable_address)] | None = None
     """Address that is asked before the official one, for the same archive names; unset: none."""
 
     csv: FilePath | None = None
@@ -56,7 +77,8 @@ class DataSettings(Section):
 
     holdout: ShareBelowOne = 0.0
     """Share of the training images kept back, equally from each class, to choose `best.pt` on. 0
-    chooses on the test set, as the published numbers do, and the run says so."""
+    chooses on the test set, as the published numbers do, and the run says so. Where a folder or a
+    table has no test part, this share is the test part, and `best.pt` is chosen on it."""
 
     train_limit: Count | None = None
     """Train on so many images only, the same share of each class, the same ones for every seed;
@@ -66,7 +88,8 @@ class DataSettings(Section):
     """Height and width that the network sees; unset: the data set's own, 224 for photographs."""
 
     resize: Count | None = None
-    """Short side that training images are brought to before they are cropped; unset: none."""
+    """Short side that training images are brought to before they are cropped; unset: as they are
+    for `random_resized`, `image_size` for `pad`."""
 
     crop: Literal["pad", "random_resized"] | None = None
     """How training images are cropped: after a border (`crop_padding`), or a random part of random
@@ -125,5 +148,43 @@ class DataSettings(Section):
     they are needed. `auto`: in memory where the data set is an array, such as CIFAR."""
 
     workers: Index | None = None
-    """Threads or processes per training process that decode images; unset: one for each core, at
-    most 8. Changes speed, not the numbers."""
+    """Threads per training process that make images, where they are not made in whole batches on
+    the device; 0: none beside its own, unset: one for each core, at most 8. Changes speed, not the
+    numbers."""
+
+    @model_validator(mode="after")
+    def _table_and_name_agree(self) -> Self:
+        require(
+            Rule(
+                (self.name == "csv") == (self.csv is not None),
+                "`data.csv` and `data.name = csv` go together",
+                ("data.name", "data.csv"),
+            ),
+        )
+        return self
+
+    @model_validator(mode="after")
+    def _settings_of_an_augmentation_need_it(self) -> Self:
+        changed = {name for name in type(self).model_fields if self._is_changed(name)}
+        of_rand_augment = sorted(name for name in changed if name.startswith("rand_augment_"))
+        require(
+            Rule(
+                self.rand_augment != "none" or not of_rand_augment,
+                "the settings of RandAugment need a list, `data.rand_augment`",
+                ("data.rand_augment", *(f"data.{name}" for name in of_rand_augment)),
+            ),
+            Rule(
+                self.erase_probability > 0 or self.erase_fill == "noise",
+                "`data.erase_fill` needs `data.erase_probability` above 0",
+                ("data.erase_probability", "data.erase_fill"),
+            ),
+            Rule(
+                self.crop != "pad" or "crop_scale_min" not in changed,
+                "`data.crop_scale_min` is of `random_resized` crops",
+                ("data.crop", "data.crop_scale_min"),
+            ),
+        )
+        return self
+
+    def _is_changed(self, name: str) -> bool:
+        return getattr(self, name) != type(self).model_fields[name].default

@@ -20,6 +20,8 @@ MOVES_NO_RESULT = (
     "evaluation.batch_size",
     "data.dir",
     "data.download",
+    "data.mirror",
+    "data.workers",
     "train.log_every",
     "train.save_every",
 )

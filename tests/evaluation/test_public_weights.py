@@ -10,7 +10,7 @@ measured by a prototype of other code; see the numbers below.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -20,8 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from automix_cli.data.batches import evaluation_batches
-from automix_cli.data.datasets import load_splits
-from automix_cli.data.image_set import ImageSet
+from automix_cli.data.datasets import DataRequest, ImageSet, load_splits
+from automix_cli.data.loading import Loading
+from automix_cli.data.recipe import View
 from automix_cli.evaluation.accuracy import BASICS, accuracy_from
 from automix_cli.evaluation.attacks import Attack, random_start
 from automix_cli.evaluation.calibration import Reliability, reliability_totals
@@ -90,13 +91,17 @@ def pixels() -> PixelClassifier:
 
 @pytest.fixture(scope="module")
 def test_set() -> ImageSet:
-    return load_splits("cifar10", Path(str(FOLDER)), download=False).test
+    request = DataRequest(name="cifar10", directory=Path(str(FOLDER)), download=False)
+    images = load_splits(request).test
+    assert isinstance(images, ImageSet)
+    return images
 
 
-def batches(images: ImageSet, most: int = 10_000) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(images: ImageSet, most: int = 10_000) -> Iterable[tuple[Tensor, Tensor]]:
     part = ImageSet(images.images[:most], images.labels[:most], images.class_names)
-    none, one = (0.0,) * 3, (1.0,) * 3
-    return evaluation_batches(part, none, one, batch_size=250, rank=0, num_ranks=1)
+    view = View((0.0,) * 3, (1.0,) * 3, 32)
+    loading = Loading(torch.device("cpu"), None)
+    return evaluation_batches(part, view, loading, batch_size=250, rank=0, num_ranks=1)
 
 
 def under_attack(pixels: PixelClassifier, images: ImageSet, attack: Attack, most: int):
