@@ -25,7 +25,7 @@ COMMANDS = [
     ["data"],
 ]
 PRESET_COMMANDS = [["presets", name] for name in ("list", "show", "copy", "diff")]
-DATA_COMMANDS = [["data", "check"]]
+DATA_COMMANDS = [["data", "bench"], ["data", "check"]]
 ROOT = typer.main.get_command(app)
 HEAVY = {"torch", "torchvision", "timm", "accelerate"}
 
