@@ -105,7 +105,8 @@ def glass_blur(
         from the image before it. No difference in float64.
     """
     sigma, _ = GLASS[severity - 1]
-    pixels = smooth(to_unit(images, dtype), sigma).mul_(255).to(torch.uint8)
+    # in float64 always: two roundings in float32 could move a value by two levels
+    pixels = smooth(to_unit(images, torch.float64), sigma).mul_(255).to(torch.uint8)
     for left, above in (step.unbind(-1) for step in steps.bool().unbind(1)):
         left, above = left[:, 2:, 2:, None], above[:, 2:, 2:, None]
         here = torch.where(left, pixels[:, 2:, 1:-1], pixels[:, 2:, 2:])
