@@ -29,6 +29,8 @@ class Purpose(IntEnum):
     """Dropout and stochastic depth at a step."""
     HOLDOUT = 5
     """Which training samples are held out for validation."""
+    CORRUPTION = 6
+    """What a corruption draws for a test image of a severity."""
 
 
 def stream(purpose: Purpose, *key: int) -> np.random.Generator:

@@ -18,7 +18,7 @@ def published_draws(
     """Draw what the script draws for each of the golden images, stacked."""
     rows: list[Draws] = []
     for number, image in enumerate(images):
-        rng: Any = np.random.RandomState(100000 + 1000 * severity + number)  # noqa: NPY002 - replay
+        rng: Any = np.random.RandomState(100000 + 1000 * severity + number)
         rows.append(_draw(name, severity, image, rng, photographs))
     return tuple(np.stack(column) for column in zip(*rows, strict=True))
 

@@ -114,9 +114,7 @@ def draw_all(
     Returns:
         The draws of the images, stacked.
     """
-    rows = [
-        draw(rng, severity, image) for image, rng in zip(images, generators, strict=True)
-    ]
+    rows = [draw(rng, severity, image) for image, rng in zip(images, generators, strict=True)]
     return tuple(np.stack(column) for column in zip(*rows, strict=True))
 
 

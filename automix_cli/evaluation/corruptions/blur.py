@@ -11,7 +11,6 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from automix_cli.evaluation.corruptions.pixels import (
-    edge_indices,
     extend,
     smooth,
     to_bytes,

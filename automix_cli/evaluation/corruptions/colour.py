@@ -70,13 +70,8 @@ def contrast(images: Images, severity: int, dtype: torch.dtype) -> Images:
         in float64.
     """
     values = to_unit(images, dtype)
-    height, width = images.shape[1:3]
-    flat = values.flatten(1, 2)
-    if dtype == torch.float32:
-        mean = flat.mean(1)
-    else:
-        mean = flat.cumsum(1)[:, -1] / (height * width)
-    mean = mean[:, None, None]
+    sums = values.flatten(1, 2).cumsum(1)[:, -1]
+    mean = (sums / values[0, ..., 0].numel())[:, None, None]
     return to_bytes(values.sub_(mean).mul_(CONTRAST[severity - 1]).add_(mean))
 
 

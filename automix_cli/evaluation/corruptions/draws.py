@@ -84,7 +84,7 @@ def window(photographs: Sequence[UInt8[np.ndarray, "h2 w2 3"]]) -> Draw:
         raise ValueError(f"photographs must be larger than {SIZE} x {SIZE}, got sizes {sizes}")
 
     def draw(rng: np.random.Generator, severity: int, image: Image) -> Draws:
-        photograph = photographs[rng.integers(len(photographs))]
+        photograph = photographs[int(rng.integers(len(photographs)))]
         top, left = (int(rng.integers(size - SIZE)) for size in photograph.shape[:2])
         return (photograph[top : top + SIZE, left : left + SIZE],)
 

@@ -18,7 +18,13 @@ from automix_cli.evaluation.corruptions.pixels import (
     to_unit,
 )
 
-ELASTIC = ((0, 0, 0.08), (0.05, 0.2, 0.07), (0.08, 0.06, 0.06), (0.1, 0.04, 0.05), (0.1, 0.03, 0.03))
+ELASTIC = (
+    (0, 0, 0.08),
+    (0.05, 0.2, 0.07),
+    (0.08, 0.06, 0.06),
+    (0.1, 0.04, 0.05),
+    (0.1, 0.03, 0.03),
+)
 """Strength and sigma of the wrinkles, and reach of the shear, units of 32 pixels, by severity."""
 CORNERS = ((26.0, 26.0), (26.0, 6.0), (6.0, 6.0))
 """The three points (x, y) that the shear moves."""

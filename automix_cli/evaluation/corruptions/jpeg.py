@@ -86,7 +86,7 @@ def quality_table(kind: str, quality: int) -> Int[Tensor, "8 8"]:
 
 @cache
 def matrices(block: int) -> tuple[Float[Tensor, "8 b"], Float[Tensor, "b 8"]]:
-    """The forward and the inverse transform of a line of 8 or 16 pixels to or from 8 frequencies."""
+    """Transforms of a line of 8 or 16 pixels to 8 frequencies, and back."""
     signs = np.array([1, -1] * 4)
     text = FORWARD_8 if block == 8 else FORWARD_16
     left = np.array(text.split(), float).reshape(8, block // 2)

@@ -46,7 +46,9 @@ def box_taps(size: int, wanted: int) -> tuple[list[int], list[int]]:
         middle = (position + 0.5) * scale
         inside = [
             pixel
-            for pixel in range(int(middle - width / 2 + 0.5), min(int(middle + width / 2 + 0.5), size))
+            for pixel in range(
+                int(middle - width / 2 + 0.5), min(int(middle + width / 2 + 0.5), size)
+            )
             if -0.5 < (pixel - middle + 0.5) / width <= 0.5
         ]
         first.append(inside[0])

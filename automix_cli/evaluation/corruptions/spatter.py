@@ -50,7 +50,9 @@ def spatter(
     return with_mud(images, liquid > threshold, strength, dtype)
 
 
-def with_mud(images: Images, muddy: Bool[Tensor, "n h w"], sigma: float, dtype: torch.dtype) -> Images:
+def with_mud(
+    images: Images, muddy: Bool[Tensor, "n h w"], sigma: float, dtype: torch.dtype
+) -> Images:
     """Cover an image with splashes that have smooth borders."""
     cover = smooth(muddy.to(dtype), sigma)
     cover = torch.where(cover < 0.8, 0, cover)[..., None]

@@ -16,9 +16,7 @@ from torch import Tensor
 
 from automix_cli.evaluation.corruptions.pixels import SIZE, to_bytes
 
-FACTORS = tuple(
-    tuple(np.arange(1, end, 0.01).tolist()) for end in (1.06, 1.11, 1.16, 1.21, 1.26)
-)
+FACTORS = tuple(tuple(np.arange(1, end, 0.01).tolist()) for end in (1.06, 1.11, 1.16, 1.21, 1.26))
 """Zoom factors by severity. Rounding decides whether the end is among them: 7, 12, 16, 21, 26."""
 
 Images = UInt8[Tensor, "n h w 3"]
