@@ -14,21 +14,29 @@ import typer
 
 from automix_cli import __version__
 from automix_cli.cli.boundary import EXIT_CODES, ErrorBoundary, TrainCommand, close_output
+from automix_cli.cli.corruptions import corruptions_app
 from automix_cli.cli.options import (
+    Baseline,
     BatchSize,
     Config,
+    Corruptions,
+    CorruptionsDir,
+    CorruptionsLimit,
     DataDir,
     Device,
     DryRun,
     Epochs,
+    FrostDir,
     Json,
     Method,
     MixedPrecision,
     OutputDir,
     Preset,
     PrintConfig,
+    ReportDir,
     Seed,
     Set,
+    VerifyCifarC,
     terminal_width,
     with_hyphens,
 )
@@ -47,6 +55,7 @@ app = typer.Typer(
     },
 )
 app.add_typer(presets_app, name="presets")
+app.add_typer(corruptions_app, name="corruptions")
 
 
 def _say_version(*, wanted: bool) -> None:
@@ -144,6 +153,13 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     data_dir: DataDir = None,
     batch_size: BatchSize = None,
     device: Device = None,
+    corruptions: Corruptions = None,
+    corruptions_dir: CorruptionsDir = None,
+    corruptions_limit: CorruptionsLimit = None,
+    frost_dir: FrostDir = None,
+    baseline: Baseline = None,
+    report_dir: ReportDir = None,
+    verify_cifar_c: VerifyCifarC = None,
     print_config: PrintConfig = False,
     as_json: Json = False,
 ) -> None:
@@ -153,9 +169,10 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix eval
     $ automix eval runs/mine --weights classifier --json
     $ automix eval --checkpoint best.pt --data-dir ~/data
+    $ automix eval runs/mine --corruptions cifar-c
     """
     from automix_cli.commands import evaluate as command
-    from automix_cli.commands.requests import EvaluateRequest
+    from automix_cli.commands.requests import CorruptedEvaluation, EvaluateRequest
     from automix_cli.settings.layering import Flag, Overrides
 
     flags = (
@@ -167,7 +184,16 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     overrides = Overrides(
         flags=tuple(flag for flag in flags if flag.value is not None), sets=tuple(sets or ())
     )
-    command.run(overrides, EvaluateRequest(run, checkpoint, print_config, as_json))
+    corrupted = None
+    if corruptions is not None:
+        corrupted = CorruptedEvaluation(
+            corruptions, corruptions_dir, frost_dir, corruptions_limit, baseline, report_dir
+        )
+    if verify_cifar_c is not None:
+        from automix_cli.commands import corruptions as verification
+
+        verification.verify(verify_cifar_c, None, as_json=False)
+    command.run(overrides, EvaluateRequest(run, checkpoint, print_config, as_json, corrupted))
 
 
 @app.command("settings")

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from automix_cli import build
 from automix_cli.commands.bookkeeping import accuracy_record
+from automix_cli.commands.corruption_eval import check_request, evaluate_corruptions
+from automix_cli.commands.corruption_record import Subject
 from automix_cli.commands.requests import EvaluateRequest
 from automix_cli.data.batches import evaluation_batches
 from automix_cli.data.datasets import load_splits
@@ -23,6 +25,7 @@ from automix_cli.errors import CheckpointError, DataError, DivergedError
 from automix_cli.evaluation.accuracy import measure
 from automix_cli.models.classifier import Classifier
 from automix_cli.reporting import records
+from automix_cli.reporting.corruption_tables import corruption_table
 from automix_cli.reporting.progress import say
 from automix_cli.reporting.tables import accuracy_table, print_tables
 from automix_cli.settings import Settings
@@ -54,6 +57,8 @@ def run(overrides: Overrides, request: EvaluateRequest) -> None:
     if request.print_config:
         sys.stdout.write(print_config(settings, origins))
         return
+    if request.corruptions is not None:
+        check_request(request.corruptions, settings)
     accelerator = build_accelerator(device=settings.run.device, mixed_precision="no")
     trained = read_trained(path, settings.evaluation.weights)
     network = rebuild(trained, settings)
@@ -78,8 +83,13 @@ def run(overrides: Overrides, request: EvaluateRequest) -> None:
     )
     rows = {name: accuracy_record(accuracy) for name, accuracy in measured.items()}
     refuse_nan(rows, path)
+    corrupted = None
+    if request.corruptions is not None:
+        mean, std = (tuple(trained.dataset[name]) for name in ("mean", "std"))
+        subject = Subject(network, mean, std, path, measured[head].top1)
+        corrupted = evaluate_corruptions(subject, settings, accelerator, request.corruptions)
     if accelerator.is_main_process:
-        show(rows, path, settings, as_json=request.as_json)
+        show(rows, path, settings, corrupted, as_json=request.as_json)
     accelerator.end_training()
 
 
@@ -167,9 +177,14 @@ def refuse_nan(rows: Mapping[str, Mapping[str, Any]], path: Path) -> None:
 
 
 def show(
-    rows: Mapping[str, Mapping[str, Any]], path: Path, settings: Settings, *, as_json: bool
+    rows: Mapping[str, Mapping[str, Any]],
+    path: Path,
+    settings: Settings,
+    corrupted: Mapping[str, Any] | None,
+    *,
+    as_json: bool,
 ) -> None:
-    """A table for people, or JSON for programs."""
+    """Tables for people, or JSON for programs."""
     if as_json:
         content = {
             "schema_version": SCHEMA_VERSION,
@@ -178,8 +193,12 @@ def show(
             "split": "test",
             "heads": rows,
         }
+        if corrupted is not None:
+            content["corruptions"] = corrupted
         sys.stdout.write(json.dumps(content, indent=2) + "\n")
         return
     num_images = next(iter(rows.values()))["num_images"]
     title = f"{path} on the {num_images:,} test images of {settings.data.name}"
     print_tables(accuracy_table(title, rows, marked="momentum_one_hot"))
+    if corrupted is not None:
+        print_tables(corruption_table(corrupted))

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from automix_cli.evaluation.corruptions.pixels import to_bytes, to_unit
+from automix_cli.evaluation.corruptions.pixels import SIZE, to_bytes, to_unit
 
 BRIGHTNESS = (0.05, 0.1, 0.15, 0.2, 0.3)
 """What is added to the value of HSV, by severity."""
@@ -71,7 +71,7 @@ def contrast(images: Images, severity: int, dtype: torch.dtype) -> Images:
     """
     values = to_unit(images, dtype)
     sums = values.flatten(1, 2).cumsum(1)[:, -1]
-    mean = (sums / values[0, ..., 0].numel())[:, None, None]
+    mean = (sums / SIZE**2)[:, None, None]
     return to_bytes(values.sub_(mean).mul_(CONTRAST[severity - 1]).add_(mean))
 
 
