@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from automix_cli.commands.corruption_files import (
@@ -77,7 +79,12 @@ def evaluate_corruptions(
     test = load_cifar_test(name, settings.data.dir.expanduser(), download=settings.data.download)
     with accelerator.local_main_process_first():
         images = open_corrupted(_folder(name, settings, request), tuple(CORRUPTIONS), test)
-    cells = _measure_all(subject, images, test, settings, accelerator, request.limit)
+    meter = _Meter(subject, settings.evaluation.batch_size, accelerator)
+    num_images = min(request.limit or len(test), len(test))
+    if num_images < len(test):  # clean and corrupted accuracy are of the same images
+        clean = meter.accuracy(test.take(np.arange(num_images)))
+        subject = replace(subject, clean_top1=clean.top1)
+    cells = meter.all_cells(images, test, num_images)
     record = make_record(subject, images, cells, request)
     if accelerator.is_main_process:
         stem = (request.report_dir or subject.checkpoint.parent) / "corruptions" / FOLDERS[name]
@@ -99,41 +106,49 @@ def _folder(name: CifarName, settings: Settings, request: CorruptedEvaluation) -
     return folder
 
 
-def _measure_all(
-    subject: Subject,
-    images: CorruptedSet,
-    test: ImageSet,
-    settings: Settings,
-    accelerator: Accelerator,
-    limit: int | None,
-) -> dict[str, list[Accuracy]]:
-    """The accuracy at each severity, by corruption."""
-    num_images = min(limit or images.num_images, images.num_images)
-    num_cells = len(images.names) * len(images.severities)
-    labels = test.labels[:num_images]
-    cells: dict[str, list[Accuracy]] = {}
-    is_silent = not accelerator.is_main_process
-    with counted("images", num_cells * num_images, is_silent=is_silent) as advance:
-        for name in images.names:
-            cells[name] = []
-            for severity in images.severities:
-                block = torch.from_numpy(images.images(name, severity)[:num_images].copy())
-                corrupted = ImageSet(
-                    block.permute(0, 3, 1, 2).contiguous(), labels, test.class_names
-                )
-                batches = evaluation_batches(
-                    corrupted.to(accelerator.device),
-                    subject.mean,
-                    subject.std,
-                    batch_size=settings.evaluation.batch_size,
-                    rank=accelerator.process_index,
-                    num_ranks=accelerator.num_processes,
-                )
-                measured = measure(
-                    lambda batch: {"": subject.predict(batch)},
-                    batches,
-                    add_over_processes=partial(add_over_processes, accelerator),
-                )
-                cells[name].append(measured[""])
-                advance(name, num_images)
-    return cells
+class _Meter:
+    """Measures a classifier on sets of images.
+
+    Args:
+        subject: The classifier.
+        batch_size: Images at a time, on each process.
+        accelerator: The device and the other processes.
+    """
+
+    def __init__(self, subject: Subject, batch_size: int, accelerator: Accelerator) -> None:
+        self._subject = subject
+        self._batch_size = batch_size
+        self._accelerator = accelerator
+
+    def accuracy(self, images: ImageSet) -> Accuracy:
+        """The accuracy on a set, over all processes."""
+        batches = evaluation_batches(
+            images.to(self._accelerator.device),
+            self._subject.mean,
+            self._subject.std,
+            batch_size=self._batch_size,
+            rank=self._accelerator.process_index,
+            num_ranks=self._accelerator.num_processes,
+        )
+        measured = measure(
+            lambda batch: {"head": self._subject.predict(batch)},
+            batches,
+            add_over_processes=partial(add_over_processes, self._accelerator),
+        )
+        return measured["head"]
+
+    def all_cells(
+        self, corrupted: CorruptedSet, test: ImageSet, num_images: int
+    ) -> dict[str, list[Accuracy]]:
+        """The accuracy on the first images of each severity, by corruption."""
+        total = len(corrupted.names) * len(corrupted.severities) * num_images
+        labels = test.labels[:num_images]
+        cells: dict[str, list[Accuracy]] = {name: [] for name in corrupted.names}
+        with counted("images", total, is_silent=not self._accelerator.is_main_process) as advance:
+            for name, row in cells.items():
+                for severity in corrupted.severities:
+                    block = np.array(corrupted.images(name, severity)[:num_images])
+                    images = torch.from_numpy(block).permute(0, 3, 1, 2).contiguous()
+                    row.append(self.accuracy(ImageSet(images, labels, test.class_names)))
+                    advance(name, num_images)
+        return cells

@@ -132,7 +132,7 @@ def verify(folder: Path, data_set: str | None, *, as_json: bool) -> None:
     wrong = [row["name"] for row in rows if row["verdict"] == "WRONG"]
     if wrong:
         raise VerificationError(
-            f"{', '.join(wrong)} in `{folder}` differ from the published files, or from what was made",
+            f"{', '.join(wrong)} in `{folder}` are neither the published files nor those once made",
             hint=f"fetch them again (Zenodo record {RECORDS[name]}), or make a set of your own:"
             " `automix corruptions make`",
         )

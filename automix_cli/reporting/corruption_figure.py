@@ -26,9 +26,8 @@ def draw_heat_map(record: Mapping[str, Any]) -> Figure:
         axes = figure.add_subplot()
         axes.grid(visible=False)
         image = axes.imshow(values, cmap=SEQUENTIAL, vmin=0, vmax=100, aspect="auto")
-        axes.set_xticks(
-            range(len(values[0])), [f"severity {each}" for each in record["severities"]]
-        )
+        axes.set_xticks(range(len(values[0])), record["severities"])
+        axes.set_xlabel("severity")
         names = [f"{name.replace('_', ' ')} ({row['group']})" for name, row in rows.items()]
         axes.set_yticks(range(len(values)), names)
         for row, line in enumerate(values):

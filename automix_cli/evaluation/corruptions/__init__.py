@@ -86,7 +86,7 @@ CORRUPTIONS: Mapping[str, Corruption] = MappingProxyType(
         "jpeg_compression": Corruption("digital", jpeg_compression, has_dtypes=False),
         "speckle_noise": Corruption("extra", speckle_noise, drawing.normal_per_value),
         "gaussian_blur": Corruption("extra", gaussian_blur),
-        "spatter": Corruption("extra", spatter, drawing.liquid),
+        "spatter": Corruption("extra", spatter, drawing.liquid, has_dtypes=False),
         "saturate": Corruption("extra", saturate),
     }
 )

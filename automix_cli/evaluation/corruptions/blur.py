@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from automix_cli.evaluation.corruptions.pixels import (
+    SIZE,
     extend,
     smooth,
     to_bytes,
@@ -106,10 +107,13 @@ def glass_blur(
     sigma, _ = GLASS[severity - 1]
     # in float64 always: two roundings in float32 could move a value by two levels
     pixels = smooth(to_unit(images, torch.float64), sigma).mul_(255).to(torch.uint8)
-    for left, above in (step.unbind(-1) for step in steps.bool().unbind(1)):
-        left, above = left[:, 2:, 2:, None], above[:, 2:, 2:, None]
-        here = torch.where(left, pixels[:, 2:, 1:-1], pixels[:, 2:, 2:])
-        higher = torch.where(left, pixels[:, 1:-1, 1:-1], pixels[:, 1:-1, 2:])
-        pixels = pixels.clone()
-        pixels[:, 2:, 2:] = torch.where(above, higher, here)
+    # red, green, blue and 0 as one integer: a pixel is looked up as a whole
+    packed = torch.nn.functional.pad(pixels, (0, 1)).view(torch.int32).flatten()
+    moves = (steps[..., 0] + SIZE * steps[..., 1].int()).permute(1, 0, 2, 3).contiguous()
+    moves[:, :, :2] = 0
+    moves[:, :, :, :2] = 0
+    here = torch.arange(packed.numel(), dtype=torch.int32)
+    for move in moves.flatten(1):
+        packed = packed.index_select(0, here - move)
+    pixels = packed.view(torch.uint8).view(*images.shape[:3], 4)[..., :3]
     return to_bytes(smooth(to_unit(pixels, dtype), sigma))

@@ -29,36 +29,33 @@ Images = UInt8[Tensor, "n h w 3"]
 Map = Float[Tensor, "n h w"]
 
 
-def spatter(
-    images: Images, severity: int, normal: Float[Tensor, "n h w"], dtype: torch.dtype
-) -> Images:
+def spatter(images: Images, severity: int, normal: Float[Tensor, "n h w"]) -> Images:
     """Spray liquid over an image: water up to severity 3, mud above.
+
+    The liquid is made in float64 always: a threshold that is missed moves a value by many levels.
 
     Args:
         images: Clean images.
         severity: 1 to 5.
         normal: Standard normal draws of the liquid.
-        dtype: float64 is exact, float32 faster.
 
     Source:
-        `spatter` of make_cifar_c.py, with OpenCV. No difference in float64.
+        `spatter` of make_cifar_c.py, with OpenCV. No difference.
     """
     mean, deviation, sigma, threshold, strength = SPATTER[severity - 1]
-    liquid = smooth((normal.to(dtype) * deviation).add_(mean), sigma)
+    liquid = smooth((normal.double() * deviation).add_(mean), sigma)
     if severity <= 3:
         return with_water(images, torch.where(liquid < threshold, 0, liquid), strength)
-    return with_mud(images, liquid > threshold, strength, dtype)
+    return with_mud(images, liquid > threshold, strength)
 
 
-def with_mud(
-    images: Images, muddy: Bool[Tensor, "n h w"], sigma: float, dtype: torch.dtype
-) -> Images:
+def with_mud(images: Images, muddy: Bool[Tensor, "n h w"], sigma: float) -> Images:
     """Cover an image with splashes that have smooth borders."""
-    cover = smooth(muddy.to(dtype), sigma)
+    cover = smooth(muddy.double(), sigma)
     cover = torch.where(cover < 0.8, 0, cover)[..., None]
     colour = torch.tensor([each / 255 for each in MUD], dtype=torch.float32)
-    mud = (colour.to(dtype) * cover).float()
-    values = to_unit(images, torch.float32).to(dtype)
+    mud = (colour.double() * cover).float()
+    values = to_unit(images, torch.float32).double()
     return to_bytes(values.mul_(1 - cover).float().add_(mud))
 
 

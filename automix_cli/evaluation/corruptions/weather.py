@@ -57,13 +57,15 @@ def snow(
         in fewer than 0.001 % of the values, by one level.
     """
     mean, deviation, factor, threshold, radius, sigma, kept = SNOW[severity - 1]
-    flakes = (normal.to(dtype) * deviation).add_(mean)
+    # the layer is made in float64 always: a threshold that is missed moves a value by many levels
+    flakes = (normal.double() * deviation).add_(mean)
     if factor != 1:
         columns = flakes.flatten(1).T.contiguous()
         flakes = zoom_columns(columns, factor).T.reshape(normal.shape)
     flakes = torch.where(flakes < threshold, 0, flakes)
     degrees = -135 + (-45 - -135) * uniform.double()
-    layer = to_unit(smear(to_bytes(flakes)[..., None], radius, sigma, degrees, dtype), dtype)
+    layer = smear(to_bytes(flakes)[..., None], radius, sigma, degrees, torch.float64)
+    layer = to_unit(layer, dtype)
     values = to_unit(images, torch.float32)
     red, green, blue = values.unbind(-1)
     grey = (red * GREY[0]).add_(green * GREY[1]).add_(blue * GREY[2]).mul_(1.5).add_(0.5)
