@@ -46,11 +46,9 @@ def _draw(
 
 def _glass_steps(rng: Any, passes: int) -> np.ndarray:
     """Two integers of -1 or 0 for every pixel but the first two rows and columns, backwards."""
+    side = SIZE - 2
     steps = np.zeros((passes, SIZE, SIZE, 2), np.uint8)
-    for number in range(passes):
-        for row in range(SIZE - 1, 1, -1):
-            for column in range(SIZE - 1, 1, -1):
-                steps[number, row, column] = -rng.randint(-1, 1, size=2)
+    steps[:, :1:-1, :1:-1] = -rng.randint(-1, 1, size=(passes, side, side, 2))
     return steps
 
 

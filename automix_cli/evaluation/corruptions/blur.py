@@ -18,9 +18,9 @@ from automix_cli.evaluation.corruptions.pixels import (
     to_unit,
 )
 
-GAUSSIAN_SIGMAS = (0.4, 0.6, 0.7, 0.8, 1)
+GAUSSIAN_SIGMAS = (0.4, 0.6, 0.7, 0.8, 1.0)
 """Pixels, by severity."""
-DEFOCUS = ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1))
+DEFOCUS = ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1.0, 0.2), (1.5, 0.1))
 """Radius of the disk and sigma of its smoothing, pixels, by severity."""
 GLASS = ((0.05, 1), (0.25, 1), (0.4, 1), (0.25, 2), (0.4, 2))
 """Sigma in pixels and number of passes, by severity."""

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int, UInt8
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
-MOTION = ((6, 1), (6, 1.5), (6, 2), (8, 2), (9, 2.5))
+MOTION = ((6.0, 1.0), (6.0, 1.5), (6.0, 2.0), (8.0, 2.0), (9.0, 2.5))
 """Radius and sigma in pixels, by severity."""
 
 NEGLIGIBLE = 1e-7

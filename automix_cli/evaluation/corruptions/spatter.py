@@ -13,7 +13,7 @@ from automix_cli.evaluation.corruptions.pixels import SIZE, extend, smooth, to_b
 SPATTER = (
     (0.62, 0.1, 0.7, 0.7, 0.5),
     (0.65, 0.1, 0.8, 0.7, 0.5),
-    (0.65, 0.3, 1, 0.69, 0.5),
+    (0.65, 0.3, 1.0, 0.69, 0.5),
     (0.65, 0.1, 0.7, 0.69, 0.6),
     (0.65, 0.1, 0.5, 0.68, 0.6),
 )

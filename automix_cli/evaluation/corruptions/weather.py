@@ -13,17 +13,17 @@ from automix_cli.evaluation.corruptions.pixels import SIZE, to_bytes, to_unit
 from automix_cli.evaluation.corruptions.zoom import zoom_columns
 
 SNOW = (
-    (0.1, 0.2, 1, 0.6, 8, 3, 0.95),
-    (0.1, 0.2, 1, 0.5, 10, 4, 0.9),
-    (0.15, 0.3, 1.75, 0.55, 10, 4, 0.9),
-    (0.25, 0.3, 2.25, 0.6, 12, 6, 0.85),
-    (0.3, 0.3, 1.25, 0.65, 14, 12, 0.8),
+    (0.1, 0.2, 1.0, 0.6, 8.0, 3.0, 0.95),
+    (0.1, 0.2, 1.0, 0.5, 10.0, 4.0, 0.9),
+    (0.15, 0.3, 1.75, 0.55, 10.0, 4.0, 0.9),
+    (0.25, 0.3, 2.25, 0.6, 12.0, 6.0, 0.85),
+    (0.3, 0.3, 1.25, 0.65, 14.0, 12.0, 0.8),
 )
 """Mean, deviation, zoom and threshold of the flakes, radius and sigma of their fall, and what is
 left of the image's colours, by severity."""
 FROST = ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45))
 """Shares of image and photograph, by severity."""
-FOG = ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75))
+FOG = ((0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75))
 """Thickness and decay of the detail, by severity."""
 
 GREY = (0.299, 0.587, 0.114)
