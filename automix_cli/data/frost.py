@@ -6,11 +6,13 @@ are checked, because other pictures, or the same ones saved anew, would give ano
 """
 
 import hashlib
+import io
 import os
 import urllib.request
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from automix_cli.errors import DataError
 
@@ -68,9 +70,6 @@ def fetch_photographs(directory: Path) -> None:
 
 
 def _decode(path: Path, md5: str) -> np.ndarray:
-    import torch
-    from torchvision.io import ImageReadMode, decode_image
-
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -79,8 +78,8 @@ def _decode(path: Path, md5: str) -> np.ndarray:
             hint=f"the folder must hold {', '.join(PHOTOGRAPHS)}, as in {SOURCE}",
         ) from error
     _check(content, md5, str(path))
-    data = torch.frombuffer(bytearray(content), dtype=torch.uint8)
-    return decode_image(data, ImageReadMode.RGB).permute(1, 2, 0).contiguous().numpy()
+    with Image.open(io.BytesIO(content)) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def _check(content: bytes, md5: str, origin: str) -> None:
