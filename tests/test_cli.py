@@ -14,7 +14,7 @@ from automix_cli.cli import app
 from automix_cli.cli.boundary import EXIT_CODES, ErrorBoundary
 from automix_cli.cli.options import complete_method, complete_preset
 
-COMMANDS = [["train"], ["eval"], ["settings"], ["presets"]]
+COMMANDS = [["train"], ["eval"], ["compare"], ["settings"], ["presets"]]
 PRESET_COMMANDS = [["presets", name] for name in ("list", "show", "copy", "diff")]
 ROOT = typer.main.get_command(app)
 HEAVY = {"torch", "torchvision", "timm", "accelerate"}
@@ -67,7 +67,7 @@ def examples() -> list[list[str]]:
 
 def test_every_command_has_examples() -> None:
     started_with = {tuple(each[:2]) if each[0] == "presets" else (each[0],) for each in examples()}
-    wanted = {tuple(each) for each in [*COMMANDS[:3], *PRESET_COMMANDS]}
+    wanted = {tuple(each) for each in [*COMMANDS[:-1], *PRESET_COMMANDS]}
     assert started_with == wanted
 
 
@@ -117,7 +117,7 @@ def test_completion_offers_the_methods_that_begin_with_what_was_typed() -> None:
 
 def test_shared_options_have_one_spelling_in_every_command() -> None:
     spelled: dict[str, set[tuple[str, ...]]] = {}
-    for command in ("train", "eval", "settings"):
+    for command in ("train", "eval", "compare", "settings"):
         for parameter in ROOT.commands[command].params:
             spelled.setdefault(parameter.name or "", set()).add(tuple(parameter.opts))
     assert all(len(spellings) == 1 for spellings in spelled.values())
@@ -204,7 +204,7 @@ def test_a_settings_error_of_a_command_reaches_the_shell(automix) -> None:
         "from automix_cli.cli import app; app(['presets', 'list'], standalone_mode=False)",
         "from automix_cli.cli import app; app(['presets', 'diff', 'digits-tiny'],"
         " standalone_mode=False)",
-        "import automix_cli.commands.requests",
+        "import automix_cli.commands.requests, automix_cli.commands.compare",
     ],
     ids=lambda code: code[-55:],
 )

@@ -14,6 +14,7 @@ import typer
 
 from automix_cli import __version__
 from automix_cli.cli.boundary import EXIT_CODES, ErrorBoundary, TrainCommand, close_output
+from automix_cli.cli.compare import compare
 from automix_cli.cli.corruptions import corruptions_app
 from automix_cli.cli.options import (
     Baseline,
@@ -172,7 +173,8 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix eval runs/mine --corruptions cifar-c
     """
     from automix_cli.commands import evaluate as command
-    from automix_cli.commands.requests import CorruptedEvaluation, EvaluateRequest
+    from automix_cli.commands.corruption_requests import CorruptedEvaluation
+    from automix_cli.commands.requests import EvaluateRequest
     from automix_cli.settings.layering import Flag, Overrides
 
     flags = (
@@ -190,10 +192,13 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
             corruptions, corruptions_dir, frost_dir, corruptions_limit, baseline, report_dir
         )
     if verify_cifar_c is not None:
-        from automix_cli.commands import corruptions as verification
+        from automix_cli.commands.corruption_verify import require_published
 
-        verification.verify(verify_cifar_c, None, as_json=False)
+        require_published(verify_cifar_c)
     command.run(overrides, EvaluateRequest(run, checkpoint, print_config, as_json, corrupted))
+
+
+app.command("compare")(compare)
 
 
 @app.command("settings")

@@ -60,16 +60,13 @@ def make(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix corruptions make --frost-dir ~/frost --fast
     """
     from automix_cli.commands import corruptions as command
-    from automix_cli.commands.requests import CorruptionsRequest
+    from automix_cli.commands.corruption_requests import CorruptionsRequest
     from automix_cli.settings.layering import Flag, Overrides
 
-    flags = (
-        Flag("--data-set", "data.name", data_set or "cifar10"),
-        Flag("--data-dir", "data.dir", data_dir),
-    )
-    overrides = Overrides(
-        flags=tuple(flag for flag in flags if flag.value is not None), sets=tuple(sets or ())
-    )
+    flags = [Flag("--data-set", "data.name", data_set or "cifar10")]
+    if data_dir is not None:
+        flags.append(Flag("--data-dir", "data.dir", data_dir))
+    overrides = Overrides(flags=tuple(flags), sets=tuple(sets or ()))
     request = CorruptionsRequest(
         folder=folder,
         corruptions=tuple(_split(corruptions or "")),
@@ -95,7 +92,7 @@ def verify(
     Examples:
     $ automix corruptions verify ~/data/CIFAR-10-C
     """
-    from automix_cli.commands import corruptions as command
+    from automix_cli.commands import corruption_verify as command
 
     command.verify(folder, data_set, as_json=as_json)
 

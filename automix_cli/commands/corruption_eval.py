@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,22 +22,19 @@ from automix_cli.commands.corruption_record import (
     read_baseline,
     write_record,
 )
-from automix_cli.commands.requests import CorruptedEvaluation
+from automix_cli.commands.corruption_requests import CorruptedEvaluation
 from automix_cli.data.batches import evaluation_batches
 from automix_cli.data.cifar import CifarName, load_cifar_test
 from automix_cli.data.corrupted_official import FOLDERS
 from automix_cli.data.corrupted_reading import CorruptedSet, open_corrupted
 from automix_cli.data.image_set import ImageSet
-from automix_cli.engine.runtime import add_over_processes
+from automix_cli.engine.runtime import Accelerator, add_over_processes
 from automix_cli.errors import SettingsError
 from automix_cli.evaluation.accuracy import Accuracy, measure
 from automix_cli.evaluation.corruptions import CORRUPTIONS
 from automix_cli.reporting.counting import counted
 from automix_cli.reporting.progress import say
 from automix_cli.settings import Settings
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
 
 SUITES = ("cifar-c",)
 
@@ -85,7 +82,7 @@ def evaluate_corruptions(
         clean = meter.accuracy(test.take(np.arange(num_images)))
         subject = replace(subject, clean_top1=clean.top1)
     cells = meter.all_cells(images, test, num_images)
-    record = make_record(subject, images, cells, request)
+    record = make_record(subject, images, cells, FOLDERS[name], request.baseline)
     if accelerator.is_main_process:
         stem = (request.report_dir or subject.checkpoint.parent) / "corruptions" / FOLDERS[name]
         if record["is_partial"]:

@@ -1,12 +1,9 @@
-"""`automix corruptions`: make corrupted test sets, and verify those that are there."""
+"""`automix corruptions make`: write a corrupted test set."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
-from pathlib import Path
-from typing import Any
 
 from automix_cli.commands.corruption_files import (
     MadeFile,
@@ -15,18 +12,15 @@ from automix_cli.commands.corruption_files import (
     make_files,
     require_cifar,
 )
-from automix_cli.commands.requests import CorruptionsRequest
-from automix_cli.data.cifar import CifarName
-from automix_cli.data.corrupted_official import LABELS, MD5, RECORDS, REPRODUCIBLE, SEVERITIES
-from automix_cli.data.corrupted_reading import read_meta
-from automix_cli.errors import DataError, SettingsError, VerificationError
+from automix_cli.commands.corruption_requests import CorruptionsRequest
+from automix_cli.data.corrupted_official import LABELS, SEVERITIES
+from automix_cli.errors import SettingsError, VerificationError
 from automix_cli.evaluation.corruptions import CORRUPTIONS
-from automix_cli.reporting.corruption_tables import made_table, verified_table
+from automix_cli.reporting.corruption_tables import made_table
 from automix_cli.reporting.tables import print_tables
 from automix_cli.settings.layering import Overrides, load
 
 SCHEMA_VERSION = 1
-CHUNK_BYTES = 2**20
 
 
 def make(overrides: Overrides, request: CorruptionsRequest) -> None:
@@ -95,80 +89,3 @@ def _verdict(made: MadeFile) -> str:
     if made.name == LABELS:
         return "labels"
     return "generated"
-
-
-def verify(folder: Path, data_set: str | None, *, as_json: bool) -> None:
-    """Compare a folder's files with the published ones.
-
-    Args:
-        folder: The folder.
-        data_set: `cifar10` or `cifar100`; None decides by the labels.
-        as_json: Write the result to stdout as JSON.
-
-    Raises:
-        DataError: there is nothing to verify.
-        VerificationError: a file is not what it should be.
-    """
-    meta = read_meta(folder)
-    found = {name: _md5_of(folder / f"{name}.npy") for name in MD5["cifar10"]}
-    if not any(found.values()):
-        raise DataError(
-            f"`{folder}` holds no corrupted images",
-            hint="name the folder that holds `brightness.npy` and the others",
-        )
-    name = _data_set_of(folder, found[LABELS], data_set)
-    recorded = {} if meta is None else meta["files"]
-    rows: list[dict[str, Any]] = []
-    for each, official in MD5[name].items():
-        own = recorded.get(each, {}).get("md5")
-        verdict = _verdict_on(each, found[each], official, own)
-        row = {"name": each, "md5": found[each], "official_md5": official, "verdict": verdict}
-        rows.append(row)
-    if as_json:
-        content = {"schema_version": SCHEMA_VERSION, "folder": str(folder), "data_set": name}
-        sys.stdout.write(json.dumps({**content, "files": rows}, indent=2) + "\n")
-    else:
-        print_tables(verified_table(f"{folder} beside the published {name} corruptions", rows))
-    wrong = [row["name"] for row in rows if row["verdict"] == "WRONG"]
-    if wrong:
-        raise VerificationError(
-            f"{', '.join(wrong)} in `{folder}` are neither the published files nor those once made",
-            hint=f"fetch them again (Zenodo record {RECORDS[name]}), or make a set of your own:"
-            " `automix corruptions make`",
-        )
-
-
-def _verdict_on(name: str, md5: str | None, official: str, own: str | None) -> str:
-    if md5 is None:
-        return "missing"
-    if md5 == official:
-        return "published"
-    if own == md5 and name not in REPRODUCIBLE:
-        return "as generated"
-    return "WRONG"
-
-
-def _data_set_of(folder: Path, labels_md5: str | None, data_set: str | None) -> CifarName:
-    if data_set is not None:
-        return require_cifar(data_set)
-    for name in ("cifar10", "cifar100"):
-        if MD5[name][LABELS] == labels_md5:
-            return name
-    raise VerificationError(
-        f"`{folder}/{LABELS}.npy` is neither CIFAR-10-C's nor CIFAR-100-C's, its md5 is"
-        f" {labels_md5 or 'that of no file'}",
-        hint="say which one it should be with `--data-set`",
-    )
-
-
-def _md5_of(path: Path) -> str | None:
-    digest = hashlib.md5(usedforsecurity=False)
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                digest.update(chunk)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise DataError(f"cannot read `{path}`: {error.strerror}") from error
-    return digest.hexdigest()

@@ -6,6 +6,8 @@ Plain data, so that the command line can fill it in without importing the comman
 from dataclasses import dataclass
 from pathlib import Path
 
+from automix_cli.commands.corruption_requests import CorruptedEvaluation
+
 
 @dataclass(frozen=True)
 class TrainRequest:
@@ -42,51 +44,28 @@ class EvaluateRequest:
     checkpoint: Path | None = None
     print_config: bool = False
     as_json: bool = False
-    corruptions: "CorruptedEvaluation | None" = None
+    corruptions: CorruptedEvaluation | None = None
 
 
 @dataclass(frozen=True)
-class CorruptionsRequest:
-    """What `automix corruptions make` is asked for.
+class CompareRequest:
+    """What `automix compare` is asked for.
 
     Args:
-        folder: Where the files are written; None is a folder of its own under the data folder.
-        corruptions: Names; none means all.
-        severities: From 1 to 5.
-        seed: Seed of all draws.
-        fast: Compute in float32: values within one level.
-        frost_dir: Folder of the frost photographs.
-        force: Replace files that are there.
+        runs: Run folders, or folders of them, to tabulate; none trains what is missing.
+        methods: Names of methods, separated by commas; None for the usual ones.
+        seeds: Whole numbers, separated by commas; None for the usual ones.
+        variants: `NAME: KEY=VALUE, ...` texts, each a row of its own.
+        folder: Where the runs and the tables go; None for the usual place, or, for existing
+            runs, nowhere.
+        launcher: What starts a training instead of this Python, such as `torchrun`.
         as_json: Write the result to stdout as JSON.
     """
 
+    runs: tuple[Path, ...] = ()
+    methods: str | None = None
+    seeds: str | None = None
+    variants: tuple[str, ...] = ()
     folder: Path | None = None
-    corruptions: tuple[str, ...] = ()
-    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
-    seed: int = 0
-    fast: bool = False
-    frost_dir: Path | None = None
-    force: bool = False
+    launcher: str | None = None
     as_json: bool = False
-
-
-@dataclass(frozen=True)
-class CorruptedEvaluation:
-    """What `automix eval --corruptions` is asked for.
-
-    Args:
-        suite: Name of the set of corruptions: `cifar-c`.
-        folder: Folder of the corrupted images; None looks in the data folder, and makes them there
-            when they are not there.
-        frost_dir: Folder of the frost photographs.
-        limit: Measure on so many images of each corruption and severity, the first ones.
-        baseline: Record of another classifier, to which the errors are related.
-        report_dir: Where record and heat map are written; None is beside the checkpoint.
-    """
-
-    suite: str
-    folder: Path | None = None
-    frost_dir: Path | None = None
-    limit: int | None = None
-    baseline: Path | None = None
-    report_dir: Path | None = None

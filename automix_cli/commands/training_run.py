@@ -30,18 +30,7 @@ from automix_cli.reporting.progress import TrainProgress, say
 from automix_cli.reporting.tables import accuracy_table, print_tables, summary_table
 from automix_cli.settings import DataSettings, Settings
 from automix_cli.settings.layering import Layer, Origins, Overrides, load
-from automix_cli.settings.toml import changed_keys, dump_toml
-
-MAY_CHANGE_ON_RESUME = (
-    "run.",
-    "evaluation.batch_size",
-    "data.dir",
-    "data.download",
-    "train.log_every",
-    "train.save_every",
-    "train.max_steps",
-)
-"""Settings that move no number of the result; `run.seed` is the exception."""
+from automix_cli.settings.toml import changed_keys, dump_toml, moves_result
 
 
 @dataclass(frozen=True)
@@ -89,7 +78,7 @@ def refuse_changes(checkpoint: Checkpoint, settings: Settings) -> None:
     differing = {
         key: values
         for key, values in changed_keys(before, settings).items()
-        if key == "run.seed" or not key.startswith(MAY_CHANGE_ON_RESUME)
+        if moves_result(key) and key != "train.max_steps"  # a run may go on for longer
     }
     if differing:
         listed = "; ".join(

@@ -42,7 +42,7 @@ def draw_heat_map(record: Mapping[str, Any]) -> Figure:
 def heading(record: Mapping[str, Any]) -> list[str]:
     """Say of which images the numbers are, in two lines or three."""
     lines = [
-        f"Top-1 accuracy on corrupted images: {record['origin']}",
+        f"Top-1 accuracy on {record['data_set']} ({record['origin']})",
         f"{record['num_images']:,} images a cell; clean {100 * record['clean_top1']:.2f} %",
     ]
     if record["is_partial"]:

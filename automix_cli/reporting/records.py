@@ -84,11 +84,16 @@ def newest_or_raise(root: Path, marker: str, wanted: str) -> Path:
     return folder
 
 
-def write_json(path: Path, content: object) -> None:
-    """Write JSON in one step: a reader sees the old file or the new one, never half of one."""
+def write_text(path: Path, text: str) -> None:
+    """Write a file in one step: a reader sees the old one or the new one, never half of one."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    partial.write_text(text, encoding="utf-8")
     partial.replace(path)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON in one step."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def append_environment(path: Path, entry: Mapping[str, Any]) -> None:

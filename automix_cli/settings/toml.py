@@ -15,6 +15,16 @@ from automix_cli.settings.problems import shown
 
 LARGEST_FILE_BYTES = 2**20
 
+MOVES_NO_RESULT = (
+    "run.",
+    "evaluation.batch_size",
+    "data.dir",
+    "data.download",
+    "train.log_every",
+    "train.save_every",
+)
+"""Beginnings of the keys that move no number of a result; `run.seed` is the exception."""
+
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file of at most 1 MiB.
@@ -77,6 +87,11 @@ def changed_keys(before: Settings, after: Settings) -> dict[str, tuple[Any, Any]
     """Settings that differ, by dotted key: their value before and after; None is unset."""
     old, new = flatten(as_nested(before)), flatten(as_nested(after))
     return {key: (old.get(key), new.get(key)) for key in all_keys() if old.get(key) != new.get(key)}
+
+
+def moves_result(key: str) -> bool:
+    """Whether another value of this setting may give another result."""
+    return key == "run.seed" or not key.startswith(MOVES_NO_RESULT)
 
 
 def as_saved(settings: Settings) -> dict[str, dict[str, Any]]:

@@ -81,15 +81,15 @@ def puzzlemix(
         return mix_by_mask(images, _enlarge(shares, (height, width)), perm)
     cells = _transport_grid((height, width), grid, options.transport_cell)
     seen, matters = _enlarge(shares, cells).squeeze(1), saliency_of_cells(saliency, cells)
-    first = sources_of_cells(matters, seen, options.distance_cost)
-    second = sources_of_cells(matters[perm], 1 - seen, options.distance_cost)
+    both = torch.cat([matters, matters[perm]]), torch.cat([seen, 1 - seen])
+    first, second = sources_of_cells(*both, options.distance_cost).chunk(2)
     moved_first, moved_second = (
         arrange_cells(each, sources, cells)
         for each, sources in ((images, first), (images[perm], second))
     )
     mask = _enlarge(shares, (height, width)).to(images.dtype)
     weight = shares.mean(dim=(1, 2))
-    mixed = mask * moved_first + (1 - mask) * moved_second
+    mixed = torch.lerp(moved_second, moved_first, mask)
     return Mixture(mixed, perm, weight, 1 - weight, mask=None)
 
 

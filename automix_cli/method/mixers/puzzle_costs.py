@@ -120,12 +120,9 @@ def label_costs(
     """
     own = saliency_of_cells(saliency, (grid, grid))
     scale = options.label_smoothness / grid / 16
-    std = torch.tensor(options.pixel_std, dtype=torch.float32).view(1, -1, 1, 1)
-    bright = images.float() * std.to(images.device, non_blocking=True)
-    down = _border_costs(bright, perm, grid, options.border_width)
-    right = _Borders(
-        *(each.mT for each in _border_costs(bright.mT, perm, grid, options.border_width))
-    )
+    pooled = _pooled_cells(images, grid, options)
+    down = _border_costs(pooled, perm)
+    right = _Borders(*(each.mT for each in _border_costs(pooled.permute(0, 1, 4, 5, 2, 3), perm)))
     unlike = scale * options.data_smoothness
     first = own[perm] + unlike * (down.first + right.first)
     second = own + unlike * (down.second + right.second)
@@ -150,11 +147,22 @@ class _Borders(NamedTuple):
     """For each cell, if it shows the second image."""
 
 
-def _border_costs(
-    images: Float[Tensor, "n c H W"], perm: Int64[Tensor, " n"], grid: int, border_width: int
-) -> _Borders:
-    """Costs of the borders between each cell and the one below it."""
-    before, after = _sides(images, grid, border_width)
+def _pooled_cells(
+    images: Float[Tensor, "n c H W"], grid: int, options: PuzzleMixOptions
+) -> Float[Tensor, "n c b t b k"]:
+    """Brightness, averaged: t rows and k columns of averages in each cell."""
+    n, channels, height, width = images.shape
+    tall, wide = height // grid, width // grid
+    pool = (math.gcd(tall, options.border_width), math.gcd(wide, options.border_width))
+    pooled = F.avg_pool2d(images.float(), pool)
+    std = torch.tensor(options.pixel_std, dtype=torch.float32).view(1, -1, 1, 1)
+    bright = pooled.contiguous() * std.to(images.device, non_blocking=True)
+    return bright.view(n, channels, grid, tall // pool[0], grid, wide // pool[1])
+
+
+def _border_costs(cells: Float[Tensor, "n c b t b k"], perm: Int64[Tensor, " n"]) -> _Borders:
+    """Costs of the borders between each cell and the one below it: of its last and first rows."""
+    before, after = cells[:, :, :-1, -1], cells[:, :, 1:, 0]
     one_one, one_zero = _difference(before, after), _difference(before, after[perm])
     zero_zero, zero_one = one_one[perm], _difference(before[perm], after)
     return _Borders(
@@ -162,18 +170,6 @@ def _border_costs(
         first=_upper(one_zero + one_one) / 2 + _lower(zero_one + one_one) / 2,
         second=_upper(zero_one + zero_zero) / 2 + _lower(one_zero + zero_zero) / 2,
     )
-
-
-def _sides(
-    images: Float[Tensor, "n c H W"], grid: int, border_width: int
-) -> tuple[Float[Tensor, "n c d b k"], Float[Tensor, "n c d b k"]]:
-    """Above and below each border between two rows of cells: k averages along each cell."""
-    n, channels, height, width = images.shape
-    tall, wide = height // grid, width // grid
-    pool = (math.gcd(tall, border_width), math.gcd(wide, border_width))
-    pooled = F.avg_pool2d(images, pool)
-    cells = pooled.view(n, channels, grid, tall // pool[0], grid, wide // pool[1])
-    return cells[:, :, :-1, -1], cells[:, :, 1:, 0]
 
 
 def _difference(

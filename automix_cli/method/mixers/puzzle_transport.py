@@ -1,11 +1,17 @@
 """Move the salient cells of an image to where they will be seen.
 
+Two ways lead to the same images. With all costs in one tensor no decision of the host is needed; a
+CPU would look at n p^2 numbers in each round for that, and follows the cells instead that look for
+a place (`puzzle_applicants`).
+
 Legend: n images, c channels, H W image, h w grid, p = h w cells.
 """
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+
+from automix_cli.method.mixers.puzzle_applicants import sources_of_visible
 
 
 @torch.no_grad()
@@ -26,13 +32,23 @@ def sources_of_cells(
 
     Returns:
         For each place the index of a cell, row by row. No cell is shown at two visible places;
-        hidden places may repeat one.
+        hidden places may show any.
 
     Source:
         Puzzle Mix, section on transport; OpenMixup `mask_transport`, as many rounds as the grid has
         rows. Differs: among the applicants only; the reference also compares with zeros for cells
         that did not apply, which may leave a place of no saliency empty.
     """
+    if saliency.device.type != "cpu":
+        return sources_by_rounds(saliency, shares, distance_cost)
+    seen = (shares > 0).numpy()
+    return torch.from_numpy(sources_of_visible(saliency.float().numpy(), seen, distance_cost))
+
+
+def sources_by_rounds(
+    saliency: Float[Tensor, "n h w"], shares: Float[Tensor, "n h w"], distance_cost: float
+) -> Int64[Tensor, "n p"]:
+    """Do the same with the costs of all places for all cells, without a decision of the host."""
     n, rows, columns = saliency.shape
     visible = (shares > 0).to(saliency.dtype).view(n, 1, -1)
     way = distance_cost * _squared_ways(rows, columns, saliency.device)
@@ -56,14 +72,15 @@ def arrange_cells(
         sources: Which cell is shown at each place, row by row.
         grid: Rows and columns of cells.
     """
-    n, channels, height, width = images.shape
-    rows, columns = grid
-    split = (n, channels, rows, height // rows, columns, width // columns)
-    cells = images.reshape(split).permute(0, 2, 4, 1, 3, 5)
-    shape = cells.shape
-    cells = cells.reshape(n, rows * columns, -1)
-    shown = cells.gather(1, sources.unsqueeze(2).expand_as(cells))
-    return shown.view(shape).permute(0, 3, 1, 4, 2, 5).reshape(images.shape)
+    n, _, height, width = images.shape
+    tall, wide = height // grid[0], width // grid[1]
+    pixels = torch.arange(height * width, device=images.device).view(grid[0], tall, grid[1], wide)
+    corner, within = pixels[:, 0, :, 0].flatten(), pixels[0, :, 0]
+    origin = (corner[sources].view(n, grid[0], 1, grid[1], 1) + within.view(tall, 1, wide)).view(
+        n, 1, height * width
+    )
+    shown = images.flatten(start_dim=2).gather(2, origin.expand(-1, images.shape[1], -1))
+    return shown.view(images.shape)
 
 
 def _best_applicants(

@@ -10,7 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from automix_cli.method.mixers.joint_labels import cheapest_labels, labelling_cost
+from automix_cli.method.mixers.joint_labels import (
+    cheapest_labels,
+    labelling_cost,
+)
 
 Problem = tuple[Tensor, Tensor]
 
@@ -108,3 +111,10 @@ def test_a_single_row_or_column_is_solved(size: tuple[int, int]) -> None:
     for i in range(5):
         least = least_cost(cost[i].numpy(), pair_cost[i].numpy())
         assert found[i].item() == pytest.approx(least, rel=1e-5)
+
+
+def test_labels_far_too_dear_for_every_cell_change_nothing() -> None:
+    cost, pair_cost = random_problem(30, 4, 20, 3)
+    far = torch.cat([cost, 50 + torch.rand(30, 5, 4, 4)], dim=1)
+    pairs = torch.nn.functional.pad(pair_cost, (0, 5, 0, 5), value=pair_cost.max().item())
+    assert torch.equal(cheapest_labels(far, pairs), cheapest_labels(cost, pair_cost))

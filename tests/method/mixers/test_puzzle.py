@@ -7,7 +7,11 @@ from torch import Tensor
 
 from automix_cli.method import PuzzleMixOptions, puzzlemix
 from automix_cli.method.mixers.puzzle_costs import saliency_of_cells
-from automix_cli.method.mixers.puzzle_transport import arrange_cells, sources_of_cells
+from automix_cli.method.mixers.puzzle_transport import (
+    arrange_cells,
+    sources_by_rounds,
+    sources_of_cells,
+)
 
 IN_PLACE = PuzzleMixOptions(largest_grid=4, transport=False)
 
@@ -121,8 +125,24 @@ def test_cells_apply_as_the_docstring_says(size: tuple[int, int], distance_cost:
     shares = rng.integers(0, 3, (6, *size)).astype(np.float32) / 2
     sources = sources_of_cells(torch.from_numpy(saliency), torch.from_numpy(shares), distance_cost)
     for i in range(6):
-        expected = slow_sources(saliency[i], shares[i] > 0, distance_cost)
-        assert sources[i].tolist() == expected
+        visible = (shares[i] > 0).flatten()
+        expected = np.array(slow_sources(saliency[i], shares[i] > 0, distance_cost))
+        assert sources[i][torch.from_numpy(visible)].tolist() == expected[visible].tolist()
+
+
+@pytest.mark.parametrize("size", [(4, 4), (3, 5), (16, 16)], ids=str)
+@pytest.mark.parametrize("seen", [0.2, 0.8])
+def test_a_cpu_shows_the_same_cells_as_other_devices(size: tuple[int, int], seen: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    visible = (torch.rand(20, *size, generator=generator) < seen).float()
+    for concentration, distance_cost in ((1, 0.8), (8, 0.8), (8, 0.05), (40, 0.05)):
+        saliency = torch.rand(20, *size, generator=generator) ** concentration
+        saliency = saliency / saliency.sum(dim=(1, 2), keepdim=True)
+        ours = sources_of_cells(saliency, visible, distance_cost)
+        dense = sources_by_rounds(saliency, visible, distance_cost)
+        where = visible.flatten(start_dim=1) > 0
+        assert torch.equal(ours[where], dense[where])
+        assert (ours != torch.arange(visible[0].numel())).any()  # something moved
 
 
 def test_no_cell_is_seen_twice_and_what_is_seen_gains() -> None:

@@ -102,6 +102,22 @@ def test_the_labelling_of_a_large_grid_is_the_cheapest(size: tuple[int, int], n:
     assert over.max() < 1e-5
 
 
+@pytest.mark.parametrize(
+    ("side", "recorded"), [(2, 1.5345572), (4, 3.6037977), (8, 6.4438137), (16, 10.4517554)]
+)
+def test_no_more_is_paid_than_for_200_iterations_on_every_grid(side: int, recorded: float) -> None:
+    """Recorded from the first version, which had no early end, for 60 grids together."""
+    costs = random_costs(60, (side, side), np.random.default_rng(11), 0.5)
+    found = total_cost(cheapest_shares(costs), costs).double().sum().item()
+    assert found == pytest.approx(recorded, rel=1e-5)
+
+
+def test_a_solved_grid_does_not_depend_on_the_others() -> None:
+    costs = random_costs(40, (8, 8), np.random.default_rng(12))
+    some = LabelCosts(*(each[5:9] for each in costs))
+    assert torch.equal(cheapest_shares(costs)[5:9], cheapest_shares(some))
+
+
 def test_the_two_ways_to_find_the_least_cost_agree() -> None:
     costs = random_costs(5, (3, 3), np.random.default_rng(2))
     for i in range(5):

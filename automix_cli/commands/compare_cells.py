@@ -1,0 +1,245 @@
+"""The cells of a comparison: one run for each method or variant and each seed, and its state.
+
+```text
+<folder>/
+  <name>-seed<S>/         a run folder like any other
+  <name>-seed<S>.toml     the settings it is to have
+  <name>-seed<S>.log      what its training said
+  compare.json .csv .md   the tables
+  compare.png .svg        the figure
+```
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+
+from automix_cli.commands.requests import CompareRequest
+from automix_cli.errors import SettingsError
+from automix_cli.reporting import records
+from automix_cli.settings import Settings
+from automix_cli.settings.layering import Flag, Overrides, file_layer, load
+from automix_cli.settings.problems import shown
+from automix_cli.settings.toml import changed_keys, moves_result
+
+METHODS = "vanilla,mixup,cutmix,automix"
+SEEDS = "0,1,2"
+LONGEST_NAME = 60
+_LEFT_BEFORE_A_CHECKPOINT = {
+    records.SETTINGS,
+    "origins.json",
+    "environment.json",
+    records.METRICS,
+}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One row of the comparison before its seeds are known.
+
+    Args:
+        name: A method, or what a person calls a variant.
+        flag: What the command line named it with.
+        method: The method, or None for that of the preset or of `sets`.
+        sets: `KEY=VALUE` texts on top of what all arms share.
+    """
+
+    name: str
+    flag: str
+    method: str | None
+    sets: tuple[str, ...] = ()
+
+    @property
+    def slug(self) -> str:
+        """The name as part of a folder's name."""
+        return re.sub(r"[^a-z0-9_.]+", "-", self.name.lower()).strip("-.")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of the comparison: where it lies and the settings it is to have."""
+
+    arm: Arm
+    seed: int
+    folder: Path
+    settings: Settings
+
+    @property
+    def name(self) -> str:
+        """`<arm>-seed<S>`."""
+        return self.folder.name
+
+    def beside(self, suffix: str) -> Path:
+        """A file next to the run folder."""
+        return self.folder.with_name(f"{self.folder.name}{suffix}")
+
+
+class State(Enum):
+    """What there is of a cell."""
+
+    FINISHED = "finished"
+    RESUMABLE = "to be resumed"
+    NEW = "new"
+
+
+def planned_cells(overrides: Overrides, request: CompareRequest, folder: Path) -> list[Cell]:
+    """All cells, seed by seed, so that every method has its first seed early.
+
+    Raises:
+        SettingsError: a method, seed, variant or setting is not valid.
+    """
+    arms, seeds = chosen_arms(request), chosen_seeds(request)
+    cells = [_cell(arm, seed, overrides, folder) for seed in seeds for arm in arms]
+    datasets = {cell.settings.data.name: cell.arm.name for cell in cells}
+    if len(datasets) > 1:
+        listed = ", ".join(f"`{name}` on `{data}`" for data, name in datasets.items())
+        raise SettingsError(
+            f"accuracies on different data cannot be compared: {listed}",
+            hint="leave `data.name` out of `--variant`",
+        )
+    return cells
+
+
+def chosen_arms(request: CompareRequest) -> list[Arm]:
+    """The methods and the variants, in the order given.
+
+    Raises:
+        SettingsError: a list is empty, or two names are the same or would share a folder.
+    """
+    usual = "automix" if request.variants else METHODS
+    methods = _listed("--methods", usual if request.methods is None else request.methods)
+    arms = [Arm(name, "--methods", name) for name in methods]
+    arms += [_variant(text) for text in request.variants]
+    taken: dict[str, str] = {}
+    for arm in arms:
+        if arm.slug in taken:
+            raise SettingsError(
+                f"`{shown(arm.name)}` (from {arm.flag}) and `{shown(taken[arm.slug])}` would share "
+                f"the folder `{arm.slug}-seed...`",
+                hint="give each method and variant once, and variants names that differ",
+            )
+        taken[arm.slug] = arm.name
+    return arms
+
+
+def chosen_seeds(request: CompareRequest) -> list[int]:
+    """The seeds, in the order given.
+
+    Raises:
+        SettingsError: one is no whole number, or there twice, or there is none.
+    """
+    texts = _listed("--seeds", SEEDS if request.seeds is None else request.seeds)
+    wrong = [text for text in texts if not re.fullmatch(r"[0-9]{1,10}", text)]
+    if wrong:
+        raise SettingsError(
+            f"`--seeds` must be whole numbers separated by commas, got `{shown(wrong[0])}`",
+            hint=f"for example `--seeds {SEEDS}`",
+        )
+    seeds = [int(text) for text in texts]
+    twice = [seed for seed in seeds if seeds.count(seed) > 1]
+    if twice:
+        raise SettingsError(
+            f"`--seeds` names {twice[0]} twice", hint="a run repeated says nothing new"
+        )
+    return seeds
+
+
+def state_of(cell: Cell) -> State:
+    """What there is of a cell, or why it cannot be this one.
+
+    Raises:
+        SettingsError: the folder holds a run with other settings, or no run.
+    """
+    if not cell.folder.exists() or (cell.folder.is_dir() and not any(cell.folder.iterdir())):
+        return State.NEW
+    if not (cell.folder / records.SETTINGS).is_file():
+        raise SettingsError(
+            f"`{cell.folder}` is in the way: it is no run folder, it has no `{records.SETTINGS}`",
+            hint="move it away, or compare in another folder: `--output-dir`",
+        )
+    _refuse_other_settings(cell)
+    if (cell.folder / records.SUMMARY).is_file():
+        return State.FINISHED
+    if (cell.folder / records.CHECKPOINT).is_file():
+        return State.RESUMABLE
+    strange = [each.name for each in cell.folder.iterdir() if not _is_of_a_young_run(each)]
+    if strange:
+        raise SettingsError(
+            f"`{cell.folder}` has no checkpoint to go on from, but holds `{sorted(strange)[0]}`",
+            hint="move the folder away: its training starts anew",
+        )
+    return State.NEW
+
+
+def clear(cell: Cell) -> None:
+    """Remove what a training left that ended before its first checkpoint; `state_of` looked."""
+    for each in cell.folder.iterdir() if cell.folder.exists() else ():
+        each.unlink()
+
+
+def _is_of_a_young_run(path: Path) -> bool:
+    return path.name in _LEFT_BEFORE_A_CHECKPOINT or path.suffix == ".partial"
+
+
+def _refuse_other_settings(cell: Cell) -> None:
+    path = cell.folder / records.SETTINGS
+    stored, _ = load(Overrides(), base=file_layer(path), environment={})
+    changed = changed_keys(stored, cell.settings)
+    differing = {key: values for key, values in changed.items() if moves_result(key)}
+    if differing:
+        listed = "; ".join(
+            f"`{key}` is `{shown(there)}` there, wanted `{shown(wanted)}`"
+            for key, (there, wanted) in differing.items()
+        )
+        raise SettingsError(
+            f"`{cell.folder}` holds a run with other settings: {listed}",
+            hint="compare in another folder (`--output-dir`), or move that run away",
+        )
+
+
+def _cell(arm: Arm, seed: int, overrides: Overrides, folder: Path) -> Cell:
+    path = folder / f"{arm.slug}-seed{seed}"
+    flags = [Flag("--seeds", "run.seed", seed), Flag("--output-dir", "run.output_dir", str(path))]
+    flags += [] if arm.method is None else [Flag("--methods", "mix.method", arm.method)]
+    wanted = replace(
+        overrides,
+        flags=(*overrides.flags, *flags),
+        sets=(*overrides.sets, *arm.sets),
+    )
+    try:
+        settings, _ = load(wanted)
+    except SettingsError as error:
+        text = f"`{shown(arm.name)}`: {error.message}"
+        raise SettingsError(text, hint=error.hint) from error
+    return Cell(arm, seed, path, settings)
+
+
+def _variant(text: str) -> Arm:
+    name, colon, changes = (part.strip() for part in text.partition(":"))
+    sets = tuple(part.strip() for part in changes.split(",") if part.strip())
+    if not colon or not sets or not all("=" in each for each in sets):
+        raise SettingsError(
+            f"`--variant {shown(text)}` must be NAME: KEY=VALUE, ...",
+            hint='for example `--variant "no area loss: mix.mask_area_weight=0"`',
+        )
+    if not re.match(r"[A-Za-z0-9]", name) or not name.isprintable() or len(name) > LONGEST_NAME:
+        raise SettingsError(
+            f"a variant's name must begin with a letter or digit and have at most {LONGEST_NAME} "
+            f"characters, got `{shown(name)}`"
+        )
+    return Arm(name, "--variant", None, sets)
+
+
+def _listed(flag: str, text: str) -> Sequence[str]:
+    """The parts of a list separated by commas, each there once."""
+    parts = [part.strip() for part in text.split(",")]
+    if not parts or not all(parts):
+        raise SettingsError(
+            f"`{flag}` must name something between its commas, got `{shown(text)}`",
+            hint=f"for example `{flag} {METHODS if flag == '--methods' else SEEDS}`",
+        )
+    return parts
