@@ -104,9 +104,9 @@ Corruptions = Annotated[
     str | None,
     typer.Option(
         "--corruptions",
-        help="Measure on corrupted test images too: published ones in the data folder, else"
-        " generated ones.",
-        metavar="cifar-c",
+        help="Measure on corrupted test images too: published ones in the data folder, for CIFAR"
+        " else generated ones.",
+        metavar="cifar-c|imagenet-c|tiny-imagenet-c",
     ),
 ]
 CorruptionsDir = Annotated[
@@ -119,7 +119,9 @@ CorruptionsLimit = Annotated[
 Baseline = Annotated[
     Path | None,
     typer.Option(
-        help="Relate corruption errors to those of another evaluation (mCE).", metavar="JSON"
+        help="Relate corruption errors to those of another evaluation (mCE); on imagenet-c also"
+        " `alexnet`.",
+        metavar="JSON",
     ),
 ]
 ReportDir = Annotated[

@@ -37,12 +37,12 @@ class CorruptedEvaluation:
     """What `automix eval --corruptions` is asked for.
 
     Args:
-        suite: Name of the set of corruptions: `cifar-c`.
+        suite: Name of the set of corrupted images: `cifar-c`, `imagenet-c` or `tiny-imagenet-c`.
         folder: Folder of the corrupted images; None looks in the data folder, and makes them there
             when they are not there.
         frost_dir: Folder of the frost photographs.
         limit: Measure on so many images of each corruption and severity, the first ones.
-        baseline: Record of another classifier, to which the errors are related.
+        baseline: Record of another classifier, to which the errors are related, or `alexnet`.
         report_dir: Where record and heat map are written; None is beside the checkpoint.
     """
 

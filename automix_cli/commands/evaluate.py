@@ -85,8 +85,15 @@ def run(overrides: Overrides, request: EvaluateRequest) -> None:
     refuse_nan(rows, path)
     corrupted = None
     if request.corruptions is not None:
-        mean, std = (tuple(trained.dataset[name]) for name in ("mean", "std"))
-        subject = Subject(network, mean, std, path, measured[head].top1)
+        subject = Subject(
+            network,
+            class_names=tuple(trained.dataset["class_names"]),
+            image_size=trained.dataset["image_size"],
+            mean=tuple(trained.dataset["mean"]),
+            std=tuple(trained.dataset["std"]),
+            checkpoint=path,
+            clean_top1=measured[head].top1,
+        )
         corrupted = evaluate_corruptions(subject, settings, accelerator, request.corruptions)
     if accelerator.is_main_process:
         show(rows, path, settings, corrupted, as_json=request.as_json)

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data.published_cifar import publish_cifar
+from PIL import Image
 from typer.testing import CliRunner
 
 from automix_cli.cli import app
 from automix_cli.data import frost
+from automix_cli.data.cifar import load_cifar_test
 from automix_cli.data.corrupted_official import MD5, REPRODUCIBLE
 from automix_cli.evaluation.corruptions import CORRUPTIONS, corrupt
 from tests.commands.conftest import QUICK, Automix
@@ -45,8 +47,6 @@ def run(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def clean_images(data_dir: Path) -> np.ndarray:
-    from automix_cli.data.cifar import load_cifar_test
-
     test = load_cifar_test("cifar10", data_dir, download=False)
     return test.images.permute(0, 2, 3, 1).contiguous().numpy()
 
@@ -161,8 +161,6 @@ def test_eval_measures_what_the_files_hold(automix: Automix, run: Path, data_dir
     folder.mkdir()
     clean = clean_images(data_dir)
     np.save(folder / "fog.npy", np.concatenate([clean] * 4 + [255 - clean]))
-    from automix_cli.data.cifar import load_cifar_test
-
     labels = load_cifar_test("cifar10", data_dir, download=False).labels.numpy()
     np.save(folder / "labels.npy", np.tile(labels, 5).astype(np.uint8))
     measured = automix(
@@ -215,16 +213,42 @@ def test_eval_of_a_part_says_so_and_relates_to_a_baseline(
     )
 
 
+def test_eval_reads_folders_of_photographs(automix: Automix, run: Path, data_dir: Path) -> None:
+    # the clean test images as lossless files: every accuracy is the clean one
+    test = load_cifar_test("cifar10", data_dir, download=False)
+    pixels = clean_images(data_dir)
+    for severity in range(1, 6):
+        for number, label in enumerate(test.labels.tolist()):
+            place = Path("ImageNet-C", "weather", "fog", str(severity), test.class_names[label])
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels[number]).save(place / f"{number}.png")
+    measured = automix(
+        *("eval", run, "--corruptions", "imagenet-c", "--corruptions-dir", "ImageNet-C"),
+        *("--baseline", "alexnet", "--report-dir", "report", "--json", "--device=cpu", *OFFLINE),
+    )
+    assert measured.exit_code == 0, measured.output
+    content = json.loads(measured.stdout)
+    record, head = content["corruptions"], content["heads"]["momentum_one_hot"]
+    assert record["corruptions"]["fog"]["top1"] == [head["top1"]] * 5
+    assert record["corruptions"]["fog"]["nll"] == pytest.approx([head["nll"]] * 5)
+    assert record["mce"]["mce"] == pytest.approx((1 - head["top1"]) / 0.819324)
+    assert record["mce"]["baseline_checkpoint"] == "AlexNet, as published"
+    assert (Path("report") / "corruptions" / "ImageNet-C.svg").is_file()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        (("--corruptions", "cifar-z"), 2, "must be one of cifar-c, got `cifar-z`"),
+        (("--corruptions", "cifar-z"), 2, "must be one of cifar-c, imagenet-c, tiny-imagenet-c"),
+        (("--corruptions", "imagenet-c", "--corruptions-limit", "9"), 2, "is for `cifar-c`"),
+        (("--corruptions", "tiny-imagenet-c"), 3, "Tiny-ImageNet-C` holds none of"),
+        (("--corruptions", "cifar-c", "--baseline", "alexnet"), 3, "is no record"),
         (("--corruptions", "cifar-c", "--corruptions-limit", "0"), 2, "must be at least 1"),
         (("--corruptions", "cifar-c", "--baseline", "none.json"), 3, "is no record"),
         (("--corruptions", "cifar-c", "--corruptions-dir", "nowhere"), 3, "holds none of"),
         (("--verify-cifar-c", "nowhere"), 3, "holds no corrupted images"),
     ],
-    ids=["suite", "limit", "baseline", "folder", "verify"],
+    ids=["suite", "part", "photographs", "alexnet", "limit", "baseline", "folder", "verify"],
 )
 def test_eval_refuses(
     automix: Automix, run: Path, arguments: tuple[str, ...], code: int, complaint: str
