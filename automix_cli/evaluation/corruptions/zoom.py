@@ -11,7 +11,7 @@ from math import ceil, floor
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
 from automix_cli.evaluation.corruptions.pixels import SIZE, to_bytes
@@ -45,24 +45,35 @@ def zoom_weights(factor: float) -> Float[np.ndarray, "h w"]:
 
 
 @cache
-def zoom_matrix(factor: float, dtype: torch.dtype) -> Tensor:
-    """The sparse matrix of a zoom, from pixels to pixels, row by row."""
-    weights = torch.from_numpy(zoom_weights(factor)).to(dtype)
-    return torch.kron(weights, weights).to_sparse()
+def zoom_matrix(factor: float) -> Tensor:
+    """The sparse matrix of a zoom, from pixels to pixels, row by row, float64."""
+    weights = zoom_weights(factor)
+    to, source = np.nonzero(weights)
+    share = weights[to, source]
+    # the product of the matrix of the rows with that of the columns, entry by entry
+    entries = np.stack([np.add.outer(SIZE * each, each).ravel() for each in (to, source)])
+    return torch.sparse_coo_tensor(
+        torch.from_numpy(entries),
+        torch.from_numpy(np.multiply.outer(share, share).ravel()),
+        (SIZE * SIZE, SIZE * SIZE),
+        check_invariants=True,
+    ).coalesce()
 
 
 @cache
 def _summed_matrix(severity: int) -> Tensor:
     """The mean of the image itself and all its zooms as one sparse matrix, float32."""
-    total = torch.eye(SIZE * SIZE, dtype=torch.float64)
-    for factor in FACTORS[severity - 1]:
-        total += zoom_matrix(factor, torch.float64).to_dense()
-    return (total / (len(FACTORS[severity - 1]) + 1)).float().to_sparse()
+    factors = FACTORS[severity - 1]
+    total = zoom_matrix(1.0XX in factors:
+        total = total + zoom_matrix(factor)
+    return (total / (len(factors) + 1)).coalesce().float()
 
 
-def zoom_columns(columns: Float[Tensor, "hw m"], factor: float) -> Float[Tensor, "hw m"]:
+def zoom_columns(
+    columns: Float64[Tensor, "hw m"], factor: float
+) -> Float64[Tensor, "hw m"]:
     """Zoom images that are columns of a matrix."""
-    return torch.sparse.mm(zoom_matrix(factor, columns.dtype), columns)
+    return torch.sparse.mm(zoom_matrix(factor), columns)
 
 
 def zoom_blur(images: Images, severity: int, dtype: torch.dtype) -> Images:
