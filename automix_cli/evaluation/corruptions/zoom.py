@@ -64,14 +64,13 @@ def zoom_matrix(factor: float) -> Tensor:
 def _summed_matrix(severity: int) -> Tensor:
     """The mean of the image itself and all its zooms as one sparse matrix, float32."""
     factors = FACTORS[severity - 1]
-    total = zoom_matrix(1.0XX in factors:
+    total = zoom_matrix(1.0)
+    for factor in factors:
         total = total + zoom_matrix(factor)
     return (total / (len(factors) + 1)).coalesce().float()
 
 
-def zoom_columns(
-    columns: Float64[Tensor, "hw m"], factor: float
-) -> Float64[Tensor, "hw m"]:
+def zoom_columns(columns: Float64[Tensor, "hw m"], factor: float) -> Float64[Tensor, "hw m"]:
     """Zoom images that are columns of a matrix."""
     return torch.sparse.mm(zoom_matrix(factor), columns)
 
