@@ -29,7 +29,9 @@ class Purpose(IntEnum):
     """Dropout and stochastic depth at a step."""
     HOLDOUT = 5
     """Which training samples are held out for validation."""
-    CORRUPTION = 6
+    SAMPLE = 6
+    """What is done to one image in an epoch, where it is not drawn for all images at once."""
+    CORRUPTION = 7
     """What a corruption draws for a test image of a severity."""
 
 

@@ -38,11 +38,12 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pydantic": {"settings"},
     "pydantic_core": {"settings"},
     "tomli_w": {"settings"},
-    "timm": {"models"},
+    # build: the optimizer that torch has not; data: the operations of RandAugment
+    "timm": {"models", "build", "data"},
+    "PIL": {"data"},
     "torchvision": {"data"},
     "safetensors": {"engine"},
     "matplotlib": {"reporting"},
-    "PIL": {"data"},
     "jaxtyping": {"method", "models", "evaluation"},
     "numpy": {
         *("randomness", "method", "models", "data", "engine", "evaluation", "build", "commands"),

@@ -14,8 +14,9 @@ from automix_cli.cli import app
 from automix_cli.cli.boundary import EXIT_CODES, ErrorBoundary
 from automix_cli.cli.options import complete_method, complete_preset
 
-COMMANDS = [["train"], ["eval"], ["compare"], ["settings"], ["presets"]]
+COMMANDS = [["train"], ["eval"], ["compare"], ["bench"], ["settings"], ["presets"], ["data"]]
 PRESET_COMMANDS = [["presets", name] for name in ("list", "show", "copy", "diff")]
+DATA_COMMANDS = [["data", "check"]]
 ROOT = typer.main.get_command(app)
 HEAVY = {"torch", "torchvision", "timm", "accelerate"}
 
@@ -37,7 +38,7 @@ def test_version_is_the_package_version(automix) -> None:
     assert automix("--version").stdout == f"automix {__version__}\n"
 
 
-@pytest.mark.parametrize("command", [[], *COMMANDS, *PRESET_COMMANDS], ids=str)
+@pytest.mark.parametrize("command", [[], *COMMANDS, *PRESET_COMMANDS, *DATA_COMMANDS], ids=str)
 def test_help_of_every_command_succeeds(automix, command: list[str]) -> None:
     result = automix(*command, "--help")
     assert result.exit_code == 0
@@ -60,14 +61,16 @@ def test_help_lists_every_exit_code(automix) -> None:
 
 def examples() -> list[list[str]]:
     """Every example in the help texts, as arguments."""
-    commands = [*ROOT.commands.values(), *ROOT.commands["presets"].commands.values()]
+    groups = [each for each in ROOT.commands.values() if isinstance(each, typer.core.TyperGroup)]
+    commands = [each for group in (ROOT, *groups) for each in group.commands.values()]
     lines = [line.strip() for each in commands for line in (each.help or "").splitlines()]
     return [line.split()[2:] for line in lines if line.startswith("$ automix ")]
 
 
 def test_every_command_has_examples() -> None:
-    started_with = {tuple(each[:2]) if each[0] == "presets" else (each[0],) for each in examples()}
-    wanted = {tuple(each) for each in [*COMMANDS[:-1], *PRESET_COMMANDS]}
+    groups = ("presets", "data")
+    started_with = {tuple(each[:2]) if each[0] in groups else (each[0],) for each in examples()}
+    wanted = {tuple(each) for each in [*COMMANDS[:-2], *PRESET_COMMANDS, *DATA_COMMANDS]}
     assert started_with == wanted
 
 
@@ -117,7 +120,7 @@ def test_completion_offers_the_methods_that_begin_with_what_was_typed() -> None:
 
 def test_shared_options_have_one_spelling_in_every_command() -> None:
     spelled: dict[str, set[tuple[str, ...]]] = {}
-    for command in ("train", "eval", "compare", "settings"):
+    for command in ("train", "eval", "compare", "bench", "settings"):
         for parameter in ROOT.commands[command].params:
             spelled.setdefault(parameter.name or "", set()).add(tuple(parameter.opts))
     assert all(len(spellings) == 1 for spellings in spelled.values())

@@ -147,6 +147,24 @@ def test_an_alpha_that_comes_with_the_method_stays(tmp_path: Path) -> None:
     assert alpha_of(method="mixup", environment={"AUTOMIX_MIX__ALPHA": "0.4"}) == 0.4
 
 
+def test_what_else_is_a_methods_own_goes_with_it_too(tmp_path: Path) -> None:
+    text = '[mix]\nlam_embedding = "none"\nmask_area_loss = "sparsity"\nlam_rescale = 0.25\n'
+    file = write(tmp_path / "mine.toml", text)
+
+    def loaded(*flags: Flag, **more: object):
+        overrides = Overrides(configs=(file,), flags=flags, **more)
+        return load(overrides, environment=NOTHING)[0].mix
+
+    samix = Flag("--method", "mix.method", "samix")
+    assert (loaded().lam_embedding, loaded().mask_area_loss) == ("none", "sparsity")
+    assert (loaded(samix).lam_embedding, loaded(samix).mask_area_loss) == (
+        "multiply",
+        "l1+variance",
+    )
+    assert loaded(samix).lam_rescale == 0.25  # the data set's, not AutoMix's
+    assert loaded(samix, sets=("mix.lam_embedding=none",)).lam_embedding == "none"
+
+
 def test_an_alpha_left_out_is_said_to_be_the_default() -> None:
     flag = Flag("--method", "mix.method", "cutmix")
     _, origins = load(Overrides("cifar100-r18", flags=(flag,)), environment=NOTHING)

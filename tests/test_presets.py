@@ -11,7 +11,7 @@ from automix_cli.settings import Settings
 from automix_cli.settings.layering import Overrides, load
 from automix_cli.settings.toml import as_nested, flatten
 
-PUBLISHED = {  # top-1 in % after 200, 400, 800 and 1200 epochs
+CIFAR_CNNS = {  # top-1 in % after 200, 400, 800 and 1200 epochs
     "cifar10-r18": "96.59 / 97.08 / 97.34 / 97.30",
     "cifar10-rx50": "97.19 / 97.42 / 97.65 / 97.51",
     "cifar100-r18": "80.12 / 81.78 / 82.04 / 81.95",
@@ -66,13 +66,13 @@ def settings_of(name: str) -> Settings:
 
 
 def test_at_least_the_default_and_the_four_published_presets_are_found() -> None:
-    assert {presets.DEFAULT, *PUBLISHED} <= set(presets.names())
+    assert {presets.DEFAULT, *CIFAR_CNNS} <= set(presets.names())
 
 
 @pytest.mark.parametrize("name", presets.names())
 def test_a_preset_is_named_after_its_data_and_model(name: str) -> None:
     assert re.fullmatch(r"[a-z]+\d*-[a-z0-9]+(-[a-z0-9]+)*", name)
-    assert name.split("-")[0] == settings_of(name).data.name
+    assert name.split("-")[0] == settings_of(name).data.name.replace("_", "")
 
 
 @pytest.mark.parametrize("name", presets.names())
@@ -92,20 +92,12 @@ def test_provenance_is_no_part_of_the_settings(name: str) -> None:
     assert presets.PROVENANCE in tomllib.loads(preset.text)
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_a_published_preset_has_the_settings_of_the_reference(name: str) -> None:
+@pytest.mark.parametrize("name", CIFAR_CNNS)
+def test_a_cifar_preset_has_the_settings_of_the_reference(name: str) -> None:
     values = flatten(as_nested(settings_of(name)))
     assert {key: values[key] for key in REFERENCE} == REFERENCE
     assert values["model.backbone"] == BACKBONES[name.split("-")[1]]
     assert not [key for key in values if key.startswith("optimizer.mix_block_lr")]
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_a_published_preset_states_its_numbers_and_how_they_were_measured(name: str) -> None:
-    expects = presets.read(name).expects
-    assert PUBLISHED[name] in expects
-    assert "median of the last ten epochs" in expects
-    assert "best of four heads" in expects
 
 
 def test_the_preset_that_users_could_not_quite_reproduce_says_so() -> None:

@@ -5,37 +5,65 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from automix_cli.settings import RunSettings, Settings
+from automix_cli.settings import MixSettings, RunSettings, Settings
 from automix_cli.settings.keys import all_keys, all_sections, nearest_key
-from automix_cli.settings.mix import ALPHAS
+from automix_cli.settings.mix import ALPHAS, LEARNED, OWN
 
 DEFAULTS = {
     "model.backbone": "resnet18",
     "model.stem": "imagenet",
     "model.feature_stage": 3,
+    "model.merged_feature": False,
     "model.drop_path_rate": 0.0,
+    "model.channels_last": True,
     "data.name": "digits",
     "data.dir": "data",
     "data.download": True,
+    "data.mirror": None,
+    "data.csv": None,
     "data.holdout": 0.0,
     "data.train_limit": None,
+    "data.image_size": None,
+    "data.resize": None,
+    "data.crop": None,
     "data.crop_padding": 4,
+    "data.crop_scale_min": 0.08,
     "data.flip": True,
+    "data.interpolation": "bicubic",
+    "data.color_jitter": 0.0,
+    "data.rand_augment": "none",
+    "data.rand_augment_ops": 2,
+    "data.rand_augment_magnitude": 9.0,
+    "data.rand_augment_std": 0.5,
+    "data.rand_augment_probability": 0.5,
+    "data.three_augment": False,
+    "data.erase_probability": 0.0,
+    "data.erase_fill": "noise",
+    "data.test_crop_ratio": 1.0,
+    "data.repeats": 1,
+    "data.storage": "auto",
+    "data.workers": None,
     "mix.method": "automix",
     "mix.alpha": None,  # the method's own
     "mix.loss": "cross_entropy",
     "mix.decoupled_weight": 0.0,
-    "mix.lam_embedding": "concat",
-    "mix.upsampling": "nearest",
+    "mix.attention_checkpoint": None,
+    "mix.attention_backbone": "resnet18",
+    "mix.lam_embedding": None,  # the method's own
+    "mix.lam_rescale": None,
+    "mix.value_dropout": 0.0,
+    "mix.cross_attention": True,
+    "mix.upsampling": None,  # the method's own
     "mix.sigmoid_after_upsampling": True,
     "mix.reduction": 2,
     "mix.projection_norm": "none",
-    "mix.mask_area_loss": "l1",
+    "mix.mask_area_loss": None,  # the method's own
     "mix.mask_area_reduction": "per_sample",
     "mix.mask_area_margin": 0.1,
     "mix.mask_area_weight": 0.1,
     "mix.mask_area_schedule": "cosine",
-    "mix.lam_margin": 0.08,
+    "mix.lam_margin": None,  # the method's own
+    "mix.lam_margin_test": "corrected",
     "mix.mask_adjust_probability": 0.0,
     "mix.skip_mix_block_probability": 0.0,
     "mix.avoid_self_pairs": False,
@@ -43,6 +71,11 @@ DEFAULTS = {
     "mix.momentum_mode": "train",
     "mix.momentum_buffers": "own",
     "mix.momentum_clean_pass": "full",
+    "mix.num_images": 3,
+    "mix.vary_num_images": False,
+    "mix.adversarial_interval": 2,
+    "mix.adversarial_share": 0.3,
+    "mix.mixup_share": 0.5,
     "mix.one_hot_weight": 1.0,
     "mix.mixed_weight": 1.0,
     "mix.mix_block_weight": 1.0,
@@ -87,18 +120,19 @@ DEFAULTS = {
     "run.preset": None,
 }
 SHARES = ["mix.mask_area_margin", "mix.mask_adjust_probability", "optimizer.warmup_ratio"]
-SHARES += ["train.momentum_constant_fraction"]
+SHARES += ["train.momentum_constant_fraction", "mix.adversarial_share", "mix.mixup_share"]
 SHARES_BELOW_ONE = ["model.drop_path_rate", "data.holdout", "mix.skip_mix_block_probability"]
 SHARES_BELOW_ONE += ["mix.label_smoothing", "optimizer.momentum", "optimizer.beta1"]
-SHARES_BELOW_ONE += ["optimizer.beta2", "optimizer.mix_block_momentum"]
+SHARES_BELOW_ONE += ["optimizer.beta2", "optimizer.mix_block_momentum", "mix.value_dropout"]
 POSITIVE = ["mix.alpha", "optimizer.lr", "optimizer.eps", "optimizer.mix_block_lr"]
 POSITIVE += ["optimizer.clip_norm"]
 NON_NEGATIVE = ["mix.mask_area_weight", "mix.one_hot_weight", "mix.mixed_weight"]
 NON_NEGATIVE += ["mix.mix_block_weight", "optimizer.min_lr", "optimizer.weight_decay"]
 NON_NEGATIVE += ["optimizer.warmup_epochs", "data.crop_padding", "model.feature_stage", "run.seed"]
+NON_NEGATIVE += ["mix.lam_rescale"]
 COUNTS = ["mix.reduction", "train.epochs", "train.batch_size", "train.accumulation_steps"]
 COUNTS += ["train.log_every", "train.evaluate_every", "train.save_every", "train.max_steps"]
-COUNTS += ["evaluation.batch_size"]
+COUNTS += ["evaluation.batch_size", "mix.adversarial_interval"]
 
 
 def settings_with(**values: object) -> Settings:
@@ -134,7 +168,7 @@ def test_every_section_says_what_it_is_about() -> None:
 
 def test_optional_keys_are_unset_by_default_so_that_absent_means_unset() -> None:
     optional = [key for key in all_keys().values() if key.optional]
-    assert len(optional) == 11
+    assert len(optional) == 23
     assert all(key.default is None for key in optional)
 
 
@@ -285,7 +319,7 @@ def test_the_nearest_key_is_the_one_that_was_meant(typed: str, meant: str | None
         ("mix.lam_margin", "a number of at least 0 and less than 0.5"),
         ("train.epochs", "a whole number of at least 1"),
         ("data.flip", "`true` or `false`"),
-        ("optimizer.name", "one of `sgd`, `adamw`"),
+        ("optimizer.name", "one of `sgd`, `adamw`, `lamb`"),
         ("train.mixed_precision", "one of `no`, `bf16`, `fp16`"),
         ("data.dir", "a path"),
         ("model.backbone", "text"),
@@ -295,10 +329,28 @@ def test_what_a_value_must_be_is_said_in_words(key: str, wanted: str) -> None:
     assert all_keys()[key].wanted == wanted
 
 
+def mix_of(method: str, **values: object) -> MixSettings:
+    """`[mix]` for a method; AttentiveMix+ has its file."""
+    return settings_with(
+        mix__method=method,
+        mix__attention_checkpoint="weights.safetensors",
+        **{f"mix__{name}": value for name, value in values.items()},
+    ).mix
+
+
 @pytest.mark.parametrize("method", ALPHAS)
-def test_an_unset_alpha_is_the_methods_own(method: str) -> None:
-    assert settings_with(mix__method=method).mix.alpha == ALPHAS[method]
-    assert settings_with(mix__method=method, mix__alpha=None).mix.alpha == ALPHAS[method]
+def test_what_is_unset_is_the_methods_own(method: str) -> None:
+    for unset in ({}, dict.fromkeys(OWN)):
+        mix = mix_of(method, **unset)
+        assert {name: getattr(mix, name) for name in OWN} == {
+            name: table.get(method, table["automix"]) for name, table in OWN.items()
+        }
+
+
+def test_every_learned_method_has_a_value_of_its_own_for_all_its_settings() -> None:
+    for name, table in OWN.items():
+        users = [method for method in LEARNED if (name, method) != ("mask_area_loss", "adautomix")]
+        assert all(table[method] is not None for method in users)
 
 
 def test_every_method_has_a_line_in_the_table_of_alphas() -> None:
@@ -309,10 +361,55 @@ def test_every_method_has_a_line_in_the_table_of_alphas() -> None:
     ("values", "part"),
     [
         ({"method": "vanilla", "alpha": 1.0}, "`mix.alpha` must be unset: `vanilla` has none"),
-        ({"loss": "bce"}, "`mix.loss` must be `cross_entropy`, the only one that AutoMix has"),
-        ({"decoupled_weight": 0.1}, "must be 0: AutoMix has no decoupled loss"),
+        ({"loss": "bce"}, "must be `cross_entropy`, the only one that `automix` has"),
+        (
+            {"method": "adautomix", "loss": "bce"},
+            "must be `cross_entropy`, the only one that `adautomix` has",
+        ),
+        ({"decoupled_weight": 0.1}, "must be 0: `automix` has no decoupled loss"),
+        ({"lam_embedding": "multiply"}, "must be `concat` or `none` for `automix`"),
+        (
+            {"method": "samix", "lam_embedding": "concat"},
+            "must be `multiply` or `none` for `samix`",
+        ),
+        ({"method": "adautomix", "upsampling": "random"}, "must be `nearest` or `bilinear`"),
+        ({"method": "adautomix", "cross_attention": False}, "is not offered without"),
+        ({"method": "attentivemix"}, "must name a file with ImageNet weights of timm's `resnet18`"),
     ],
 )
 def test_what_a_method_has_not_is_refused(values: dict[str, object], part: str) -> None:
     with pytest.raises(ValidationError, match=part):
         Settings.model_validate({"mix": values})
+
+
+@pytest.mark.parametrize("values", [{"data__name": "csv"}, {"data__csv": "a.csv"}])
+def test_a_table_and_the_name_csv_go_together(values: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=r"`data\.csv` and `data\.name = csv` go together"):
+        settings_with(**values)
+    assert settings_with(data__name="csv", data__csv="a.csv").data.csv == Path("a.csv")
+
+
+@pytest.mark.parametrize(
+    ("values", "part"),
+    [
+        ({"rand_augment_ops": 3}, "need a list, `data.rand_augment`"),
+        ({"erase_fill": "mean"}, "needs `data.erase_probability` above 0"),
+        ({"crop": "pad", "crop_scale_min": 0.5}, "is of `random_resized` crops"),
+    ],
+)
+def test_settings_of_an_augmentation_need_it(values: dict[str, object], part: str) -> None:
+    with pytest.raises(ValidationError, match=part):
+        Settings.model_validate({"data": values})
+
+
+def test_a_mirror_is_an_address_of_the_web() -> None:
+    assert put("data.mirror", "https://host/data") == "https://host/data"
+    for address in ("file:///etc", "host/data", ""):
+        with pytest.raises(ValidationError, match="begins with https:// or http://"):
+            put("data.mirror", address)
+
+
+def test_settings_of_other_methods_do_no_harm() -> None:
+    """So that one preset, or one comparison, can say something for several methods."""
+    mix = mix_of("cutmix", lam_embedding="none", lam_rescale=0.25, adversarial_share=0.1)
+    assert (mix.lam_embedding, mix.lam_rescale, mix.adversarial_share) == ("none", 0.25, 0.1)

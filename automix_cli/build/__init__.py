@@ -4,15 +4,21 @@ Below this package nobody sees the settings: classes take plain arguments, and a
 the program.
 """
 
+from automix_cli.build.data import data_request, in_storage, loading, recipe, view
 from automix_cli.build.methods import classifier, draw, method
 from automix_cli.build.training import optimizer, plan, train_batches, values_at
 
 __all__ = [
     "classifier",
+    "data_request",
     "draw",
+    "in_storage",
+    "loading",
     "method",
     "optimizer",
     "plan",
+    "recipe",
     "train_batches",
     "values_at",
+    "view",
 ]

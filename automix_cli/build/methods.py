@@ -1,29 +1,40 @@
-"""The classifier, and the method that trains it: AutoMix, or one of its rivals."""
+"""The classifier, and the method that trains it: a learned mixer, or one of its rivals."""
 
 from __future__ import annotations
 
 import copy
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import numpy as np
 import torch
 from torch import nn
 
 from automix_cli.data.datasets import DataSplits
 from automix_cli.engine.loop import Draw
-from automix_cli.errors import SettingsError
+from automix_cli.engine.weights import read_weights
+from automix_cli.errors import CheckpointError, SettingsError
 from automix_cli.method import (
+    AdaptiveMask,
+    AdaptiveMaskOptions,
+    AdAutoMix,
+    AdAutoMixOptions,
     AutoMix,
     AutoMixOptions,
     MixBlock,
     MixBlockOptions,
     RivalOptions,
     RivalTraining,
+    SAMixBlock,
+    SAMixBlockOptions,
+    sample_adautomix_draws,
     sample_draws,
 )
+from automix_cli.models.attender import Attender
 from automix_cli.models.classifier import Classifier, ClassifierSpec, build_classifier
+from automix_cli.models.memory_format import use_channels_last
 from automix_cli.settings import MixSettings, ModelSettings
+from automix_cli.settings.mix import LEARNED
 
 Options = TypeVar("Options")
 
@@ -44,11 +55,15 @@ def classifier(
         image_size=size,
         feature_stage=model.feature_stage,
         drop_path_rate=model.drop_path_rate,
+        merged_feature=model.merged_feature,
     )
     try:
-        return build_classifier(spec)
+        network = build_classifier(spec)
     except ValueError as problem:
         raise SettingsError(f"cannot build the model: {problem}", hint="see `[model]`") from problem
+    if model.channels_last:
+        use_channels_last(network)
+    return network
 
 
 def method(model: ModelSettings, mix: MixSettings, splits: DataSplits) -> nn.Module:
@@ -59,17 +74,28 @@ def method(model: ModelSettings, mix: MixSettings, splits: DataSplits) -> nn.Mod
     Raises:
         SettingsError: the model cannot be built, or cannot be trained with this method.
     """
-    images = splits.train.images
     network = classifier(
         model,
-        num_classes=len(splits.train.class_names),
-        in_channels=images.shape[1],
-        size=images.shape[2],
+        num_classes=len(splits.class_names),
+        in_channels=splits.in_channels,
+        size=splits.image_size,
     )
-    if mix.method != "automix":
-        return rival(network, mix, splits)
-    mix_block = MixBlock(network.feature_channels, _same_names(MixBlockOptions, mix))
-    return AutoMix(network, copy.deepcopy(network), mix_block, automix_options(mix))
+    if mix.method in LEARNED:
+        return learned(network, mix)
+    return rival(network, mix, splits)
+
+
+def learned(network: Classifier, mix: MixSettings) -> AutoMix | AdAutoMix:
+    """Training with masks that are learned: one of `LEARNED`."""
+    twin, channels = copy.deepcopy(network), network.feature_channels
+    if mix.method == "adautomix":
+        block = AdaptiveMask(channels, _same_names(AdaptiveMaskOptions, mix))
+        return AdAutoMix(network, twin, block, _same_names(AdAutoMixOptions, mix))
+    if mix.method == "samix":
+        mix_block = SAMixBlock(channels, _same_names(SAMixBlockOptions, mix))
+    else:
+        mix_block = MixBlock(channels, _same_names(MixBlockOptions, mix))
+    return AutoMix(network, twin, mix_block, _same_names(AutoMixOptions, mix))
 
 
 def rival(network: Classifier, mix: MixSettings, splits: DataSplits) -> RivalTraining:
@@ -79,10 +105,11 @@ def rival(network: Classifier, mix: MixSettings, splits: DataSplits) -> RivalTra
         SettingsError: the mixer has no use for such images or such a network.
     """
     options = _same_names(RivalOptions, mix, pixel_std=splits.std)
-    training = RivalTraining(network, copy.deepcopy(network), options)
-    image = torch.zeros(1, *splits.train.images.shape[1:])
     try:
-        training.mix(image, torch.zeros(1, dtype=torch.int64), np.random.default_rng(0))
+        attend = attender(mix, splits) if mix.method == "attentivemix" else None
+        training = RivalTraining(network, copy.deepcopy(network), options, attend)
+        size = splits.image_size
+        training.try_out(torch.zeros(1, splits.in_channels, size, size))
     except ValueError as problem:
         raise SettingsError(
             f"`mix.method` `{mix.method}` cannot train this model on these images: {problem}",
@@ -91,9 +118,27 @@ def rival(network: Classifier, mix: MixSettings, splits: DataSplits) -> RivalTra
     return training
 
 
-def automix_options(mix: MixSettings) -> AutoMixOptions:
-    """The options of the method; they have the names of the settings."""
-    return _same_names(AutoMixOptions, mix)
+def attender(mix: MixSettings, splits: DataSplits) -> Attender:
+    """The pretrained network that AttentiveMix+ looks at images with.
+
+    Raises:
+        CheckpointError: its file is missing, broken, unsafe, or of another network.
+    """
+    path = cast(Path, mix.attention_checkpoint)  # wanted by a rule of the settings
+    weights = read_weights(path)
+    try:
+        return Attender(
+            mix.attention_backbone,
+            weights,
+            mean=splits.mean,
+            std=splits.std,
+            image_size=splits.image_size,
+        )
+    except ValueError as problem:
+        raise CheckpointError(
+            f"cannot look at images with `{path}`: {problem}",
+            hint="`mix.attention_backbone` names the timm model that the weights belong to",
+        ) from problem
 
 
 def _same_names(options: type[Options], mix: MixSettings, **others: object) -> Options:
@@ -103,8 +148,15 @@ def _same_names(options: type[Options], mix: MixSettings, **others: object) -> O
 
 
 def draw(mix: MixSettings, device: torch.device) -> Draw:
-    """What is random about a batch: AutoMix's draws; of a rival, the generator it draws from."""
-    if mix.method != "automix":
-        return lambda rng, n, shared_rng: rng
-    options = automix_options(mix)
-    return lambda rng, n, shared_rng: sample_draws(rng, n, options, shared_rng).to(device)
+    """What is random about a batch: a learned mixer's draws; a rival draws from the generator."""
+    if mix.method == "adautomix":
+        adversarial = _same_names(AdAutoMixOptions, mix)
+        return lambda rng, n, *, step, shared_rng: sample_adautomix_draws(
+            rng, n, adversarial, step=step, shared_rng=shared_rng
+        ).to(device)
+    if mix.method in LEARNED:
+        options = _same_names(AutoMixOptions, mix)
+        return lambda rng, n, *, step, shared_rng: sample_draws(rng, n, options, shared_rng).to(
+            device
+        )
+    return lambda rng, n, *, step, shared_rng: rng

@@ -6,20 +6,23 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
+from timm.optim.lamb import Lamb
 from torch import nn
 from torch.optim import Optimizer
 
-from automix_cli.data.batches import BatchPlan, TrainBatches
+from automix_cli.build.data import batches
+from automix_cli.data.batch_plan import Batches, BatchPlan
 from automix_cli.data.datasets import DataSplits
 from automix_cli.engine.loop import Plan
 from automix_cli.engine.step import StepValues
 from automix_cli.errors import SettingsError
 from automix_cli.method import schedules
 from automix_cli.settings import OptimizerSettings, Settings
+from automix_cli.settings.mix import LEARNED
 
 
 def optimizer(settings: OptimizerSettings, model: nn.Module) -> Optimizer:
-    """SGD or AdamW over classifier and mix block; the momentum classifier is in no group.
+    """SGD, AdamW or LAMB over classifier and mix block; the momentum classifier is in no group.
 
     Groups are named `classifier` and `mix_block`, each with a `/no_decay` twin when norms and
     biases are spared. The learning rates are written by the training step.
@@ -37,11 +40,14 @@ def optimizer(settings: OptimizerSettings, model: nn.Module) -> Optimizer:
             if momentum is not None and settings.name == "sgd":
                 group["momentum"] = momentum
             groups.append(group)
+    betas = (settings.beta1, settings.beta2)
     if settings.name == "adamw":
-        betas = (settings.beta1, settings.beta2)
         return torch.optim.AdamW(
             groups, lr=settings.lr, betas=betas, eps=settings.eps, foreach=True
         )
+    if settings.name == "lamb":
+        # Left to itself it clips gradients to a norm of 1; here `optimizer.clip_norm` says that.
+        return Lamb(groups, lr=settings.lr, betas=betas, eps=settings.eps, max_grad_norm=None)
     return torch.optim.SGD(
         groups,
         lr=settings.lr,
@@ -64,7 +70,7 @@ def _by_decay(module: nn.Module, *, decay_all: bool) -> dict[str, list[nn.Parame
 
 def train_batches(
     settings: Settings, splits: DataSplits, *, rank: int, num_ranks: int, device: torch.device
-) -> TrainBatches:
+) -> Batches:
     """The training batches of one process, by step.
 
     Raises:
@@ -72,16 +78,16 @@ def train_batches(
     """
     try:
         batch_plan = BatchPlan(
+            num_images=len(splits.train),
             batch_size=settings.train.batch_size,
             accumulation_steps=settings.train.accumulation_steps,
             drop_last=settings.train.drop_last,
-            crop_padding=settings.data.crop_padding,
-            flip=settings.data.flip,
             seed=settings.run.seed,
             rank=rank,
             num_ranks=num_ranks,
+            repeats=settings.data.repeats,
         )
-        return TrainBatches(splits.train, splits.mean, splits.std, batch_plan, device)
+        return batches(settings.data, splits, batch_plan, device)
     except ValueError as problem:
         raise SettingsError(
             f"cannot make training batches: {problem}", hint="see `[train]` and `[data]`"
@@ -109,12 +115,15 @@ def values_at(settings: Settings, steps_per_epoch: int) -> Callable[[int], StepV
     total_steps = train.epochs * steps_per_epoch
     rate = learning_rate_schedule(settings.optimizer, train.epochs, steps_per_epoch)
     mix_block_rate = mix_block_schedule(settings.optimizer, rate)
-    has_mix_block = mix.method == "automix"
+    has_mix_block = mix.method in LEARNED
 
-    def mask_area_weight(step: int) -> float:
-        return schedules.mask_area_weight(
+    def of_method(step: int) -> dict[str, float]:
+        if mix.method not in ("automix", "samix"):
+            return {}
+        weight = schedules.mask_area_weight(
             step, total_steps, base=mix.mask_area_weight, schedule=mix.mask_area_schedule
         )
+        return {"mask_area_weight": weight}
 
     def values(step: int) -> StepValues:
         return StepValues(
@@ -129,7 +138,7 @@ def values_at(settings: Settings, steps_per_epoch: int) -> Callable[[int], StepV
                 end=train.momentum_coefficient_end,
                 constant_fraction=train.momentum_constant_fraction,
             ),
-            of_method={"mask_area_weight": mask_area_weight(step)} if has_mix_block else {},
+            of_method=of_method(step),
         )
 
     return values

@@ -13,9 +13,11 @@ from typing import Annotated
 import typer
 
 from automix_cli import __version__
+from automix_cli.cli.bench import bench
 from automix_cli.cli.boundary import EXIT_CODES, ErrorBoundary, TrainCommand, close_output
 from automix_cli.cli.compare import compare
 from automix_cli.cli.corruptions import corruptions_app
+from automix_cli.cli.data import data_app
 from automix_cli.cli.options import (
     Baseline,
     BatchSize,
@@ -57,6 +59,7 @@ app = typer.Typer(
 )
 app.add_typer(presets_app, name="presets")
 app.add_typer(corruptions_app, name="corruptions")
+app.add_typer(data_app, name="data")
 
 
 def _say_version(*, wanted: bool) -> None:
@@ -198,6 +201,7 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     command.run(overrides, EvaluateRequest(run, checkpoint, print_config, as_json, corrupted))
 
 
+app.command("bench")(bench)
 app.command("compare")(compare)
 
 

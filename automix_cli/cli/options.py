@@ -75,7 +75,10 @@ OutputDir = Annotated[
     typer.Option("--output-dir", "-o", help="Run folder; must be new or empty.", metavar="FOLDER"),
 ]
 DataDir = Annotated[
-    Path | None, typer.Option(help="Folder of the data sets (default: data).", metavar="FOLDER")
+    Path | None,
+    typer.Option(
+        help="Folder of the data sets, or of your images (default: data).", metavar="FOLDER"
+    ),
 ]
 Device = Annotated[str | None, typer.Option(help="Where to compute.", metavar="auto|cpu|cuda|mps")]
 MixedPrecision = Annotated[

@@ -12,16 +12,24 @@ presets_app = typer.Typer(no_args_is_help=True, help="List, show, copy and compa
 
 
 @presets_app.command("list")
-def list_presets(*, as_json: Json = False) -> None:
-    """List every preset with the result to expect.
+def list_presets(
+    selection: Annotated[
+        str | None,
+        typer.Argument(help="Data set or other part of a name (default: all).", metavar="PART"),
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """List the presets by data set; of some, also the results to expect.
 
     Examples:
     $ automix presets list
+    $ automix presets list cifar100
     $ automix presets list --json
     """
     from automix_cli.commands import presets as command
 
-    typer.echo(command.list_all(as_json=as_json, width=terminal_width()))
+    typer.echo(command.list_presets(selection, as_json=as_json, width=terminal_width()))
 
 
 @presets_app.command("show")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,19 +17,22 @@ from typing import Any, cast
 import numpy as np
 from torch import Tensor
 
+from automix_cli import build
 from automix_cli.data.batches import evaluation_batches
-from automix_cli.data.datasets import DataSplits, ImageSet
+from automix_cli.data.datasets import DataSplits, Images
 from automix_cli.engine.checkpoint import Header, save_checkpoint, save_classifier
 from automix_cli.engine.loop import Hooks, Training, TrainState
 from automix_cli.engine.runtime import StopRequest, add_over_processes, peak_memory_bytes
 from automix_cli.evaluation.accuracy import Accuracy, measure
-from automix_cli.method import AutoMix, RivalTraining, estimate_batch_norm
+from automix_cli.method import AdAutoMix, AutoMix, RivalTraining, estimate_batch_norm
 from automix_cli.models.classifier import Classifier
 from automix_cli.reporting import records
 from automix_cli.reporting.progress import TrainProgress
 from automix_cli.settings import Settings
+from automix_cli.settings.mix import LEARNED
 from automix_cli.settings.toml import as_saved
 
+Labelled = Iterable[tuple[Tensor, Tensor]]
 NUM_IMAGES_FOR_BATCH_NORM = 10_000
 """Training images that re-estimate batch norm when `mix.momentum_buffers` is `precise`."""
 
@@ -64,10 +67,10 @@ class Bookkeeper:
     timed_step: int = 0
 
     @property
-    def method(self) -> AutoMix | RivalTraining:
+    def method(self) -> AutoMix | AdAutoMix | RivalTraining:
         """The model without its wrapper."""
         model = self.training.accelerator.unwrap_model(self.training.model)
-        return cast(AutoMix | RivalTraining, model)
+        return cast(AutoMix | AdAutoMix | RivalTraining, model)
 
     @property
     def stands_for(self) -> str:
@@ -122,9 +125,9 @@ class Bookkeeper:
             estimate_batch_norm(self.method.momentum_classifier, self.images_for_batch_norm())
         measured: dict[str, dict[str, Any]] = {}
         for split in ("validation", "test"):
-            image_set: ImageSet | None = getattr(self.splits, split)
-            if image_set is not None:
-                measured[split] = self.measure(image_set)
+            images: Images | None = getattr(self.splits, split)
+            if images is not None:
+                measured[split] = self.measure(images)
                 self.append({"split": split, **self.position(), **_flat(measured[split])})
         top1 = measured[self.judged_on][self.stands_for]["top1"]
         is_best = not self.state.best or top1 > self.state.best["top1"]
@@ -142,27 +145,30 @@ class Bookkeeper:
     def wants_precise_batch_norm(self) -> bool:
         """Whether to recompute the momentum classifier's statistics before evaluations."""
         chosen = self.settings.mix.momentum_buffers  # a rival's makes no passes of its own
-        return chosen == "precise" or (chosen == "own" and self.settings.mix.method != "automix")
+        return chosen == "precise" or (chosen == "own" and self.settings.mix.method not in LEARNED)
 
-    def measure(self, image_set: ImageSet) -> dict[str, Any]:
-        """Accuracies of the heads on one image set, shared out over the processes."""
+    def measure(self, images: Images) -> dict[str, Any]:
+        """Accuracies of the heads on some images, shared out over the processes."""
         accelerator = self.training.accelerator
-        batches = evaluation_batches(
-            image_set,
-            self.splits.mean,
-            self.splits.std,
-            batch_size=self.settings.evaluation.batch_size,
-            rank=accelerator.process_index,
-            num_ranks=accelerator.num_processes,
-        )
+        rank, num_ranks = accelerator.process_index, accelerator.num_processes
+        batches = self.batches(images, rank=rank, num_ranks=num_ranks)
         self.method.eval()
-        measured = measure(
-            self.predict,
-            batches,
-            add_over_processes=partial(add_over_processes, accelerator),
-        )
+        add = partial(add_over_processes, accelerator)
+        measured = measure(self.predict, batches, add_over_processes=add)
         self.training.model.train()
         return {head: accuracy_record(each) for head, each in measured.items()}
+
+    def batches(self, images: Images, *, rank: int, num_ranks: int) -> Labelled:
+        """A process's part of some images, shown to be judged."""
+        data, splits = self.settings.data, self.splits
+        return evaluation_batches(
+            images,
+            build.view(data, splits.mean, splits.std, splits.image_size),
+            build.loading(data, self.training.accelerator.device),
+            batch_size=self.settings.evaluation.batch_size,
+            rank=rank,
+            num_ranks=num_ranks,
+        )
 
     def predict(self, images: Tensor) -> dict[str, Tensor]:
         """Logits of both networks with every head that is trained."""
@@ -180,11 +186,7 @@ class Bookkeeper:
         """Clean training images without augmentation, the same on every process."""
         train = self.splits.train
         some = train.take(np.arange(min(len(train), NUM_IMAGES_FOR_BATCH_NORM)))
-        size = self.settings.evaluation.batch_size
-        batches = evaluation_batches(
-            some, self.splits.mean, self.splits.std, batch_size=size, rank=0, num_ranks=1
-        )
-        return (images for images, _ in batches)
+        return (images for images, _ in self.batches(some, rank=0, num_ranks=1))
 
     def header(self) -> Header:
         """What checkpoints say of the run."""

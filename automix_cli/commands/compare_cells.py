@@ -113,7 +113,7 @@ def chosen_arms(request: CompareRequest) -> list[Arm]:
     usual = "automix" if request.variants else METHODS
     methods = _listed("--methods", usual if request.methods is None else request.methods)
     arms = [Arm(name, "--methods", name) for name in methods]
-    arms += [_variant(text) for text in request.variants]
+    arms += [variant_arm(text, "--variant") for text in request.variants]
     taken: dict[str, str] = {}
     for arm in arms:
         if arm.slug in taken:
@@ -203,35 +203,48 @@ def _refuse_other_settings(cell: Cell) -> None:
 
 def _cell(arm: Arm, seed: int, overrides: Overrides, folder: Path) -> Cell:
     path = folder / f"{arm.slug}-seed{seed}"
-    flags = [Flag("--seeds", "run.seed", seed), Flag("--output-dir", "run.output_dir", str(path))]
-    flags += [] if arm.method is None else [Flag("--methods", "mix.method", arm.method)]
+    flags = (Flag("--seeds", "run.seed", seed), Flag("--output-dir", "run.output_dir", str(path)))
+    return Cell(arm, seed, path, settings_of(arm, overrides, *flags))
+
+
+def settings_of(arm: Arm, overrides: Overrides, *flags: Flag) -> Settings:
+    """What all arms share, with what this one changes.
+
+    Raises:
+        SettingsError: a setting is not valid; says of which arm.
+    """
+    method = () if arm.method is None else (Flag(arm.flag, "mix.method", arm.method),)
     wanted = replace(
         overrides,
-        flags=(*overrides.flags, *flags),
+        flags=(*overrides.flags, *flags, *method),
         sets=(*overrides.sets, *arm.sets),
     )
     try:
-        settings, _ = load(wanted)
+        return load(wanted)[0]
     except SettingsError as error:
         text = f"`{shown(arm.name)}`: {error.message}"
         raise SettingsError(text, hint=error.hint) from error
-    return Cell(arm, seed, path, settings)
 
 
-def _variant(text: str) -> Arm:
+def variant_arm(text: str, flag: str) -> Arm:
+    """A row with settings of its own, as a person writes it.
+
+    Raises:
+        SettingsError: it is not `NAME: KEY=VALUE, ...`.
+    """
     name, colon, changes = (part.strip() for part in text.partition(":"))
     sets = tuple(part.strip() for part in changes.split(",") if part.strip())
     if not colon or not sets or not all("=" in each for each in sets):
         raise SettingsError(
-            f"`--variant {shown(text)}` must be NAME: KEY=VALUE, ...",
-            hint='for example `--variant "no area loss: mix.mask_area_weight=0"`',
+            f"`{flag} {shown(text)}` must be NAME: KEY=VALUE, ...",
+            hint=f'for example `{flag} "no area loss: mix.mask_area_weight=0"`',
         )
     if not re.match(r"[A-Za-z0-9]", name) or not name.isprintable() or len(name) > LONGEST_NAME:
         raise SettingsError(
             f"a variant's name must begin with a letter or digit and have at most {LONGEST_NAME} "
             f"characters, got `{shown(name)}`"
         )
-    return Arm(name, "--variant", None, sets)
+    return Arm(name, flag, None, sets)
 
 
 def _listed(flag: str, text: str) -> Sequence[str]:

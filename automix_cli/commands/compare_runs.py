@@ -13,10 +13,11 @@ from automix_cli.reporting import records
 from automix_cli.reporting.comparison import RunResult
 from automix_cli.settings import Settings
 from automix_cli.settings.layering import Overrides, file_layer, load
+from automix_cli.settings.methods import OWN
 from automix_cli.settings.problems import shown
 from automix_cli.settings.toml import as_saved, changed_keys, flatten, moves_result
 
-OWN_OF_A_METHOD = ("mix.method", "mix.alpha")
+OWN_OF_A_METHOD = ("mix.method", *(f"mix.{name}" for name in OWN))
 """Settings that differ between methods by what they are."""
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from automix_cli import build
 from automix_cli.commands.corruption_files import require_cifar
 from automix_cli.commands.corruption_record import (
     Subject,
@@ -66,8 +67,10 @@ def evaluate_corruptions(
         if request.suite == CIFAR_C:
             suite = cifar_suite(settings, request)
         else:
-            suite = photograph_suite(settings, request, subject.class_names, subject.image_size)
-    meter = _Meter(subject, settings.evaluation.batch_size, accelerator)
+            # its images are cut already, and are not to be resized again
+            subject = replace(subject, view=replace(subject.view, crop_ratio=1.0))
+            suite = photograph_suite(settings, request, subject.class_names, subject.view.size)
+    meter = _Meter(subject, settings, accelerator)
     if suite.clean is not None:  # clean and corrupted accuracy are of the same images
         subject = replace(subject, clean_top1=meter.accuracy([suite.clean]).top1)
     record = make_record(subject, suite, meter.all_cells(suite), request.baseline)
@@ -84,13 +87,14 @@ class _Meter:
 
     Args:
         subject: The classifier.
-        batch_size: Images at a time, on each process.
+        settings: How many images at a time, and who loads them.
         accelerator: The device and the other processes.
     """
 
-    def __init__(self, subject: Subject, batch_size: int, accelerator: Accelerator) -> None:
+    def __init__(self, subject: Subject, settings: Settings, accelerator: Accelerator) -> None:
         self._subject = subject
-        self._batch_size = batch_size
+        self._batch_size = settings.evaluation.batch_size
+        self._loading = build.loading(settings.data, accelerator.device)
         self._accelerator = accelerator
 
     def accuracy(self, parts: Iterable[ImageSet]) -> Accuracy:
@@ -99,9 +103,9 @@ class _Meter:
             batch
             for images in parts
             for batch in evaluation_batches(
-                images.to(self._accelerator.device),
-                self._subject.mean,
-                self._subject.std,
+                images,
+                self._subject.view,
+                self._loading,
                 batch_size=self._batch_size,
                 rank=self._accelerator.process_index,
                 num_ranks=self._accelerator.num_processes,

@@ -93,6 +93,18 @@ def require_cifar(name: str) -> CifarName:
     )
 
 
+def load_test(data: DataSettings) -> ImageSet:
+    """Read the clean test images of a CIFAR.
+
+    Raises:
+        DataError: they are missing, or not the published ones.
+        SettingsError: the data set is no CIFAR.
+    """
+    name = require_cifar(data.name)
+    directory = data.dir.expanduser()
+    return load_cifar_test(name, directory, download=data.download, mirror=data.mirror)
+
+
 def make_files(
     folder: Path, data: DataSettings, wanted: Wanted, *, is_forced: bool = False
 ) -> list[MadeFile]:
@@ -112,7 +124,7 @@ def make_files(
             folder holds something else.
     """
     name = require_cifar(data.name)
-    test = load_cifar_test(name, data.dir.expanduser(), download=data.download)
+    test = load_test(data)
     target = CorruptedFolder(folder, _identity(name, test, wanted), is_forced=is_forced)
     draws = {each: CORRUPTIONS[each].draw for each in wanted.names}
     if "frost" in draws and target.md5_of("frost") is None:

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from automix_cli.commands.corruption_suites import Suite
+from automix_cli.data.recipe import View
 from automix_cli.errors import DataError, SettingsError
 from automix_cli.evaluation.accuracy import Accuracy
 from automix_cli.evaluation.corruption_scores import (
@@ -37,18 +38,14 @@ class Subject:
     Attributes:
         predict: Images `(n, c, h, w)` to logits.
         class_names: Name of each class, in label order.
-        image_size: Height and width of the images that it sees.
-        mean: What it subtracts from each channel, units of 255.
-        std: What it then divides by, same units.
+        view: How it is shown clean images.
         checkpoint: Where it comes from.
         clean_top1: Its accuracy on the clean test images, in [0, 1].
     """
 
     predict: Callable[[Tensor], Tensor]
     class_names: tuple[str, ...]
-    image_size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    view: View
     checkpoint: Path
     clean_top1: float
 

@@ -13,12 +13,13 @@ import torch
 from automix_cli.commands.corruption_files import (
     Wanted,
     generated_folder,
+    load_test,
     make_files,
     require_cifar,
 )
 from automix_cli.commands.corruption_requests import CorruptedEvaluation
 from automix_cli.data import corrupted_folders
-from automix_cli.data.cifar import CifarName, load_cifar_test
+from automix_cli.data.cifar import CifarName
 from automix_cli.data.corrupted_official import FOLDERS
 from automix_cli.data.corrupted_reading import open_corrupted
 from automix_cli.data.image_set import ImageSet
@@ -72,7 +73,7 @@ def cifar_suite(settings: Settings, request: CorruptedEvaluation) -> Suite:
         SettingsError: the data set is no CIFAR.
     """
     name = require_cifar(settings.data.name)
-    test = load_cifar_test(name, settings.data.dir.expanduser(), download=settings.data.download)
+    test = load_test(settings.data)
     found = open_corrupted(_cifar_folder(name, settings, request), tuple(CORRUPTIONS), test)
     num_images = min(request.limit or len(test), len(test))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor
 
@@ -19,6 +19,7 @@ from automix_cli.commands.corruption_record import Subject
 from automix_cli.commands.requests import EvaluateRequest
 from automix_cli.data.batches import evaluation_batches
 from automix_cli.data.datasets import load_splits
+from automix_cli.data.recipe import View
 from automix_cli.engine.checkpoint import load_checkpoint, load_classifier, load_weights
 from automix_cli.engine.runtime import add_over_processes, build_accelerator
 from automix_cli.errors import CheckpointError, DataError, DivergedError
@@ -64,17 +65,15 @@ def run(overrides: Overrides, request: EvaluateRequest) -> None:
     network = rebuild(trained, settings)
     network.to(accelerator.device).eval()
     with accelerator.local_main_process_first():
-        splits = load_splits(
-            settings.data.name, settings.data.dir, download=settings.data.download, holdout=0
-        )
+        splits = load_splits(replace(build.data_request(settings.data), train_limit=None))
     refuse_other_classes(trained, splits.test.class_names)
     head = f"{settings.evaluation.weights}_one_hot"
     measured = measure(
         lambda images: {head: network(images)},
         evaluation_batches(
-            splits.test.to(accelerator.device),
-            cast(tuple[float, ...], tuple(trained.dataset["mean"])),
-            cast(tuple[float, ...], tuple(trained.dataset["std"])),
+            splits.test,
+            view_of(trained, settings),
+            build.loading(settings.data, accelerator.device),
             batch_size=settings.evaluation.batch_size,
             rank=accelerator.process_index,
             num_ranks=accelerator.num_processes,
@@ -88,9 +87,7 @@ def run(overrides: Overrides, request: EvaluateRequest) -> None:
         subject = Subject(
             network,
             class_names=tuple(trained.dataset["class_names"]),
-            image_size=trained.dataset["image_size"],
-            mean=tuple(trained.dataset["mean"]),
-            std=tuple(trained.dataset["std"]),
+            view=view_of(trained, settings),
             checkpoint=path,
             clean_top1=measured[head].top1,
         )
@@ -155,6 +152,13 @@ def rebuild(trained: Trained, settings: Settings) -> Classifier:
     head = {f"head_mixed.{name}": each for name, each in network.head_mixed.state_dict().items()}
     load_weights(network, {**trained.weights, **head}, trained.path)
     return network
+
+
+def view_of(trained: Trained, settings: Settings) -> View:
+    """How images are shown: normalised and of the size that the network was trained with."""
+    stored = trained.dataset
+    mean, std = (tuple(map(float, stored[name])) for name in ("mean", "std"))
+    return build.view(settings.data, mean, std, int(stored["image_size"]))
 
 
 def refuse_other_classes(trained: Trained, class_names: tuple[str, ...]) -> None:

@@ -1,5 +1,6 @@
 """`automix presets`: list, show, copy and compare the presets."""
 
+import itertools
 import json
 import textwrap
 from pathlib import Path
@@ -17,18 +18,52 @@ DEFAULTS = "defaults"
 """What a preset is compared with when nothing else is named."""
 
 
-def list_all(*, as_json: bool, width: int = 100) -> str:
-    """Every preset with its summary and the result to expect."""
-    found = [presets.read(name) for name in presets.names()]
+def list_presets(selection: str | None, *, as_json: bool, width: int = 100) -> str:
+    """The presets by data set, a line each; of a selection, also the results to expect.
+
+    Args:
+        selection: A part of the names wanted, such as a data set; None: all, in short.
+        as_json: Whether to return JSON, which has everything of each, instead of text.
+        width: Columns that a line may fill.
+
+    Raises:
+        SettingsError: no preset has such a name.
+    """
+    names = [name for name in presets.names() if selection is None or selection in name]
+    if not names:
+        hint = "`automix presets list` shows all of them"
+        raise SettingsError(f"no preset has `{shown(selection)}` in its name", hint=hint)
+    found = [presets.read(name) for name in names]
     if as_json:
         rows = [_provenance(preset) for preset in found]
         return json.dumps({"schema_version": SCHEMA_VERSION, "presets": rows}, indent=2)
+    if selection is None:
+        return _in_short(found, width)
     blocks: list[str] = []
     for preset in found:
         about = [preset.summary, f"expects {preset.expects}"]
         lines = [line for text in about for line in textwrap.wrap(text, width - 2)]
         blocks.append("\n".join([preset.name, *(f"  {line}" for line in lines)]))
     return "\n\n".join(blocks)
+
+
+def _in_short(found: list[presets.Preset], width: int) -> str:
+    """Names and summaries in two columns, with a heading for each data set."""
+    column = max(len(preset.name) for preset in found) + 4
+    blocks: list[str] = []
+    for dataset, group in itertools.groupby(found, key=lambda preset: preset.name.split("-")[0]):
+        rows = [
+            textwrap.fill(
+                preset.summary,
+                width,
+                initial_indent=f"  {preset.name}".ljust(column),
+                subsequent_indent=" " * column,
+            )
+            for preset in group
+        ]
+        blocks.append("\n".join([dataset, *rows]))
+    more = "`automix presets list cifar100` also says what each of these should give."
+    return "\n\n".join([*blocks, textwrap.fill(more, width)])
 
 
 def show(name: str, *, as_json: bool) -> str:

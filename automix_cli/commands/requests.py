@@ -48,6 +48,44 @@ class EvaluateRequest:
 
 
 @dataclass(frozen=True)
+class DataCheckRequest:
+    """What `automix data check` is asked for.
+
+    Args:
+        directory: Folder of the images, or of the data sets when `name` is given.
+        name: A data set by name; None means a person's own folder, or table if `csv` is given.
+        csv: Table of paths and labels.
+        workers: Threads that read images; None means one for each core.
+        strict: End with an error if anything is found.
+        as_json: Write the result to stdout as JSON.
+    """
+
+    directory: Path | None = None
+    name: str | None = None
+    csv: Path | None = None
+    workers: int | None = None
+    strict: bool = False
+    as_json: bool = False
+
+
+@dataclass(frozen=True)
+class DataBenchRequest:
+    """What `automix data bench` is asked for.
+
+    Args:
+        rounds: How often each thing is measured.
+        steps: Batches in each of the pipeline's rounds.
+        against_torchvision: Measure a torchvision DataLoader that does the same, too.
+        as_json: Write the result to stdout as JSON.
+    """
+
+    rounds: int = 5
+    steps: int = 20
+    against_torchvision: bool = False
+    as_json: bool = False
+
+
+@dataclass(frozen=True)
 class CompareRequest:
     """What `automix compare` is asked for.
 
@@ -68,4 +106,31 @@ class CompareRequest:
     variants: tuple[str, ...] = ()
     folder: Path | None = None
     launcher: str | None = None
+    as_json: bool = False
+
+
+@dataclass(frozen=True)
+class BenchRequest:
+    """What `automix bench` is asked for.
+
+    Args:
+        rounds: How often each configuration takes a step, after one that does not count.
+        versus: Methods to time in turns with the one asked for.
+        versus_settings: `NAME: KEY=VALUE, ...` texts, each a configuration of its own.
+        grow: `KEY=VALUE,VALUE,...`: the step at each of these values too; None: no growth.
+        num_classes: Classes of the images that are made up.
+        folder: Where `bench.json` and the figure of `grow` go; None: nowhere.
+        memory: Measure the peak memory of each configuration, in a process of its own.
+        memory_only: Be such a process: take two steps, and say the peak.
+        as_json: Write the result to stdout as JSON.
+    """
+
+    rounds: int = 5
+    versus: tuple[str, ...] = ()
+    versus_settings: tuple[str, ...] = ()
+    grow: str | None = None
+    num_classes: int = 100
+    folder: Path | None = None
+    memory: bool = True
+    memory_only: bool = False
     as_json: bool = False

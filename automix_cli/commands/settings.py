@@ -50,7 +50,7 @@ def _selected(selection: str | None) -> Iterable[Key]:
 def _paragraph(key: Key, width: int) -> str:
     default = "unset" if key.default is None else f"`{shown(key.default)}`"
     wanted = textwrap.wrap(f"{key.wanted}; default {default}", width - 6)
-    about = textwrap.wrap(key.help, width - 6)
+    about = textwrap.wrap(key.help, width - 6, break_on_hyphens=False)
     return "\n".join([f"  {key.name}", *(f"      {line}" for line in [*wanted, *about])])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -56,12 +57,13 @@ def run(settings: Settings, origins: Origins, resumed: Path | None, request: Tra
     if checkpoint is not None:
         refuse_changes(checkpoint, settings)
     prepared = prepare_run(settings)
-    if request.dry_run:
-        rehearse(prepared.training, prepared.plan, settings, origins, as_json=request.as_json)
-        return
     accelerator = prepared.training.accelerator
-    folder = new_folder(accelerator, settings, origins) if resumed is None else resumed
-    summary = carry_out(prepared, folder, checkpoint)
+    with closing(prepared.training.batches):
+        if request.dry_run:
+            rehearse(prepared.training, prepared.plan, settings, origins, as_json=request.as_json)
+            return
+        folder = new_folder(accelerator, settings, origins) if resumed is None else resumed
+        summary = carry_out(prepared, folder, checkpoint)
     if accelerator.is_main_process:
         show(summary, folder, as_json=request.as_json)
     accelerator.end_training()
@@ -97,7 +99,11 @@ def prepare_run(settings: Settings) -> Prepared:
     )
     if settings.run.deterministic:
         make_deterministic()
-    splits = load_data(settings.data, accelerator)
+    return assemble(settings, load_data(settings.data, accelerator), accelerator)
+
+
+def assemble(settings: Settings, splits: DataSplits, accelerator: Accelerator) -> Prepared:
+    """Model, optimizer and batches for data that are there, ready for the first step."""
     seed_initialisation(settings.run.seed)
     method = build.method(settings.model, settings.mix, splits)
     model, optimizer = prepare(accelerator, method, build.optimizer(settings.optimizer, method))
@@ -122,14 +128,8 @@ def prepare_run(settings: Settings) -> Prepared:
 def load_data(settings: DataSettings, accelerator: Accelerator) -> DataSplits:
     """Read the data; on each machine one process downloads while the others wait."""
     with accelerator.local_main_process_first():
-        splits = load_splits(
-            settings.name,
-            settings.dir,
-            download=settings.download,
-            holdout=settings.holdout,
-            train_limit=settings.train_limit,
-        )
-    return splits.to(accelerator.device)
+        splits = load_splits(build.data_request(settings))
+    return build.in_storage(settings, splits).to(accelerator.device)
 
 
 def new_folder(accelerator: Accelerator, settings: Settings, origins: Origins) -> Path:

@@ -1,21 +1,26 @@
 """Crop, mirror and normalise whole batches at once, on the device that holds the images.
 
-A crop is a read at an offset of the padded image: `unfold` shows every padded image as a grid of
-all its crops without copying, and one indexed read per batch picks the wanted ones.
+A crop of an image with a border is a read of rows, then of columns, at reflected positions: no
+image with a border is ever made.
 
 Legend: n images in the set, m images in a batch, c channels, h w pixels, p padding.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from automix_cli.data.recipe import Erasure
+
 
 @dataclass(frozen=True, eq=False)
 class Augmentation:
     """What is done to every image of a set; row i belongs to image i, in whatever order it comes.
+
+    With repetitions, rows go on with the second of every image, and so on: n is then larger.
 
     Attributes:
         offsets: `(n, 2)` int64 in [0, 2p]: first row and column of the crop in the padded image.
@@ -48,56 +53,58 @@ def draw_augmentation(
     return Augmentation(torch.from_numpy(offsets), torch.from_numpy(flips & flip))
 
 
-def pad_by_reflection(images: Tensor, padding: int) -> Tensor:
-    """Continue images beyond their edges by mirroring, the edge pixel itself not repeated.
+def crop_and_flip(
+    images: Tensor, padding: int, indices: Tensor, offsets: Tensor, flips: Tensor
+) -> Tensor:
+    """Cut a crop out of some images continued by reflection, mirrored where so drawn.
 
-    Same as `torch.nn.functional.pad(..., mode="reflect")`, which does not take uint8.
+    The edge pixel itself is not repeated, as in `torch.nn.functional.pad(..., mode="reflect")`.
 
     Args:
-        images: `(n, c, h, w)`, any type.
-        padding: Pixels added on each side, in [0, min(h, w)).
+        images: `(n, c, h, w)`, uint8, contiguous: the whole set, without any border.
+        padding: p, in [0, min(h, w)).
+        indices: `(m,)` int64, which images.
+        offsets: `(m, 2)` int64 in [0, 2p]: first row and column of each crop, counted with border.
+        flips: `(m,)` bool: whether a crop is mirrored left to right.
 
     Returns:
-        `(n, c, h + 2p, w + 2p)`; `images` itself if `padding` is 0.
+        `(m, c, h, w)`, uint8.
 
     Raises:
         ValueError: if `padding` is out of range.
     """
-    height, width = images.shape[-2:]
+    _, channels, height, width = images.shape
     if not 0 <= padding < min(height, width):
         raise ValueError(f"padding must be in [0, {min(height, width)}), got {padding}")
-    if padding == 0:
-        return images
-    rows = _reflected_positions(height, padding).to(images.device)
-    columns = _reflected_positions(width, padding).to(images.device)
-    return images.index_select(2, rows).index_select(3, columns)
+    top, left = offsets.unbind(1)
+    rows = _reflected(height, padding, top)
+    columns = _reflected(width, padding, left)
+    columns = torch.where(flips[:, None], columns.flip(1), columns)
+    # Whole rows are copied first, then their pixels are moved: nothing as large as the set is made.
+    planes = indices[:, None] * channels + _upto(channels, indices)
+    places = planes[:, :, None] * height + rows[:, None, :]  # (m, c, h)
+    found = images.view(-1, width).index_select(0, places.flatten())
+    cut = found.view(len(indices), channels, height, width)
+    return cut.gather(3, columns[:, None, None, :].expand_as(cut))
 
 
-def _reflected_positions(size: int, padding: int) -> Tensor:
-    positions = torch.arange(-padding, size + padding).abs()
+def _upto(size: int, like: Tensor) -> Tensor:
+    return torch.arange(size, device=like.device)
+
+
+def _reflected(size: int, padding: int, first: Tensor) -> Tensor:
+    """Which pixels of a line `size` long a crop shows that begins at `first` of its border."""
+    positions = (first[:, None] + _upto(size, first) - padding).abs()
     return torch.where(positions < size, positions, 2 * (size - 1) - positions)
 
 
-def crop_and_flip(
-    padded: Tensor, padding: int, indices: Tensor, augmentation: Augmentation
-) -> Tensor:
-    """Cut the drawn crop out of some images, mirrored where so drawn.
-
-    Args:
-        padded: `(n, c, h + 2p, w + 2p)`, the whole set.
-        padding: p.
-        indices: `(m,)` int64, which images.
-        augmentation: Draws for the whole set, on the device of `padded`.
-
-    Returns:
-        `(m, c, h, w)`, of the type of `padded`.
-    """
-    height, width = padded.shape[2] - 2 * padding, padded.shape[3] - 2 * padding
-    crops = padded.unfold(2, height, 1).unfold(3, width, 1)  # (n, c, 2p + 1, 2p + 1, h, w), a view
-    top, left = augmentation.offsets[indices].unbind(1)
-    cropped = crops[indices, :, top, left]
-    flips = augmentation.flips[indices].view(-1, 1, 1, 1)
-    return torch.where(flips, cropped.flip(3), cropped)
+def erase(images: Tensor, erasures: Mapping[int, Erasure]) -> Tensor:
+    """Fill boxes of normalised images `(m, c, h, w)`, in place, by position in the batch."""
+    for position, (box, fill) in erasures.items():
+        rows = slice(box.top, box.top + box.height)
+        columns = slice(box.left, box.left + box.width)
+        images[position, :, rows, columns] = torch.from_numpy(fill).to(images.device)
+    return images
 
 
 class Normalization:

@@ -73,13 +73,16 @@ def cifar_source(name: CifarName) -> CifarSource:
     )
 
 
-def load_cifar(name: CifarName, directory: Path, *, download: bool) -> tuple[ImageSet, ImageSet]:
+def load_cifar(
+    name: CifarName, directory: Path, *, download: bool, mirror: str | None = None
+) -> tuple[ImageSet, ImageSet]:
     """Read CIFAR from `directory`, fetching it first if it is missing and may be fetched.
 
     Args:
         name: `cifar10` or `cifar100`.
         directory: Folder that holds, or will hold, `cifar-10-batches-py` or `cifar-100-python`.
         download: Fetch missing files through torchvision.
+        mirror: Address that is asked before the official one.
 
     Returns:
         Training and test images, each `(3, 32, 32)`, in the order of the files.
@@ -88,15 +91,17 @@ def load_cifar(name: CifarName, directory: Path, *, download: bool) -> tuple[Ima
         DataError: if files are missing, truncated, unreadable or of the wrong checksum.
     """
     source = cifar_source(name)
-    fetch(source.archive, directory, download=download)
+    fetch(source.archive, directory, download=download, mirror=mirror)
     train = _load_part(source, directory, source.train_files)
     return train, _load_part(source, directory, source.test_files)
 
 
-def load_cifar_test(name: CifarName, directory: Path, *, download: bool) -> ImageSet:
+def load_cifar_test(
+    name: CifarName, directory: Path, *, download: bool, mirror: str | None = None
+) -> ImageSet:
     """Read the test images alone; arguments, order and errors are those of `load_cifar`."""
     source = cifar_source(name)
-    fetch(source.archive, directory, download=download)
+    fetch(source.archive, directory, download=download, mirror=mirror)
     return _load_part(source, directory, source.test_files)
 
 

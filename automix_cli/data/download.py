@@ -1,21 +1,40 @@
-"""Fetches the archive of a data set, once per machine, and puts its files where they belong.
+"""Fetches the archives of a data set, once per machine, and puts its files where they belong.
 
 torchvision downloads, checks and unpacks. What is added here: several processes of one machine take
 turns instead of writing over each other; files appear under their names only when they are whole;
 a file that is already there is never written over; an archive that a person has put into the data
-folder is used without network; and a failure says what was wanted and how to get it.
+folder is used without network; a mirror is asked first; and a failure says what was wanted and how
+to get it. Nothing is taken from the network whose checksum is not known.
 """
 
 import contextlib
+import errno
 import http.client
+import shutil
 import sys
 import tarfile
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from automix_cli.errors import DataError
+
+_FAILURES = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+    http.client.HTTPException,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What downloading and unpacking raise: no network, no room, damaged or dishonest archives."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -27,8 +46,10 @@ class Archive:
         url: Where it is published.
         file_name: Name of the archive.
         md5: Checksum of the archive, as hexadecimal digits.
-        folder: Folder inside the archive, and inside the data folder, that holds the files.
-        files: Names of the files in it.
+        folder: Folder inside the data folder that holds the files.
+        files: Names of the files, or of whole folders, in it.
+        inside: Folder inside the archive that holds them; None: `folder`.
+        is_packed: Whether the archive has to be unpacked; else it is the file itself.
     """
 
     title: str
@@ -37,62 +58,111 @@ class Archive:
     md5: str
     folder: str
     files: tuple[str, ...]
+    inside: str | None = None
+    is_packed: bool = True
 
     def missing_from(self, directory: Path) -> list[str]:
         """List the files that are not in their folder under `directory`."""
-        return [name for name in self.files if not _is_file(directory / self.folder / name)]
+        return [name for name in self.files if not is_there(directory / self.folder / name)]
+
+    def copies_in(self, directory: Path) -> list[Path]:
+        """List the places under `directory` where a person has put the archive itself."""
+        places = (directory, directory / self.folder)
+        return [place / self.file_name for place in places if is_there(place / self.file_name)]
+
+    def addresses(self, mirror: str | None) -> list[str]:
+        """List where to download from, in the order to try."""
+        return [*([f"{mirror.rstrip('/')}/{self.file_name}"] if mirror else []), self.url]
 
 
-def fetch(archive: Archive, directory: Path, *, download: bool) -> None:
+def fetch(archive: Archive, directory: Path, *, download: bool, mirror: str | None = None) -> None:
     """Make sure that the files of `archive` are in their folder under `directory`.
 
     Args:
         archive: What is wanted.
         directory: The data folder; made if need be.
         download: Whether the network may be used. An archive lying in `directory` is used anyway.
+        mirror: Address that is asked before the official one.
 
     Raises:
         DataError: if files are missing and cannot be fetched.
     """
     if not archive.missing_from(directory):
         return
-    if not (download or _is_file(directory / archive.file_name)):
+    if not (download or archive.copies_in(directory)):
         raise _missing(archive, directory, "and downloading is switched off")
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with _one_process_at_a_time(directory / f".{archive.folder}.lock"):
+        with _one_process_at_a_time(directory / f".{archive.folder.replace('/', '-')}.lock"):
             if archive.missing_from(directory):  # another process may have fetched them meanwhile
-                _unpack(archive, directory, download=download)
-    except (OSError, RuntimeError, http.client.HTTPException, tarfile.TarError) as error:
-        reason = f"and fetching `{archive.url}` failed ({str(error) or type(error).__name__})"
+                _fetch(archive, directory, archive.addresses(mirror) if download else [])
+    except _FAILURES as error:
+        asked = "`, then `".join(archive.addresses(mirror))
+        reason = f"and fetching `{asked}` failed ({str(error) or type(error).__name__})"
+        if isinstance(error, OSError) and error.errno in _FULL:
+            reason += f"; there is no room for it under `{directory}`"
         raise _missing(archive, directory, reason) from error
     if archive.missing_from(directory):
         raise _missing(archive, directory, f"and `{archive.file_name}` does not hold them")
 
 
-def _unpack(archive: Archive, directory: Path, *, download: bool) -> None:
-    from torchvision.datasets.utils import check_integrity, download_and_extract_archive
+def _fetch(archive: Archive, directory: Path, addresses: list[str]) -> None:
+    """Use the copy that lies there, or else the first address that gives the archive.
 
-    present = directory / archive.file_name
-    is_good = check_integrity(present, archive.md5)
-    if not (is_good or download):
-        raise OSError(f"`{present}` is there, but its md5 is not {archive.md5}")
+    Raises:
+        OSError, RuntimeError, ...: why the last of them did not.
+    """
+    from torchvision.datasets.utils import check_integrity
+
+    copies = archive.copies_in(directory)
+    good = next((each for each in copies if check_integrity(each, archive.md5)), None)
+    if good is not None:
+        _unpack(archive, directory, None, good)
+        return
+    if not addresses:
+        raise OSError(f"`{copies[0]}` is there, but its md5 is not {archive.md5}")
+    for position, address in enumerate(addresses):
+        try:
+            _unpack(archive, directory, address)
+        except _FAILURES as error:
+            is_last = position == len(addresses) - 1
+            if is_last or (isinstance(error, OSError) and error.errno in _FULL):
+                raise
+        else:
+            return
+
+
+def _unpack(
+    archive: Archive, directory: Path, address: str | None, present: Path | None = None
+) -> None:
+    """Get an archive into a folder of its own, and move what is missing to its place.
+
+    Args:
+        archive: What is wanted.
+        directory: The data folder.
+        address: Where to download from; None: from nowhere, it is there.
+        present: The archive that is there.
+    """
+    from torchvision.datasets.utils import download_url, extract_archive
+
     with (
         tempfile.TemporaryDirectory(dir=directory, prefix=".unpack-") as workspace,
         contextlib.redirect_stdout(sys.stderr),  # stdout belongs to results
     ):
-        download_and_extract_archive(
-            archive.url,
-            download_root=str(directory if is_good else workspace),
-            extract_root=workspace,
-            filename=archive.file_name,
-            md5=archive.md5,
-        )
-        (directory / archive.folder).mkdir(exist_ok=True)
+        if address is not None:
+            download_url(address, workspace, archive.file_name, archive.md5)
+        packed = present or Path(workspace) / archive.file_name
+        inside = Path(workspace) / "unpacked"
+        inside.mkdir()
+        if archive.is_packed:
+            extract_archive(packed, inside)
+            inside /= archive.folder if archive.inside is None else archive.inside
+        else:
+            shutil.copyfile(packed, inside / archive.file_name)
+        (directory / archive.folder).mkdir(parents=True, exist_ok=True)
         for name in archive.missing_from(directory):
-            unpacked = Path(workspace) / archive.folder / name
-            if unpacked.is_file():
-                unpacked.rename(directory / archive.folder / name)
+            if is_there(inside / name):
+                (inside / name).rename(directory / archive.folder / name)
 
 
 @contextlib.contextmanager
@@ -138,7 +208,7 @@ def _found_instead(archive: Archive, directory: Path) -> str:
 
 
 def _advice(archive: Archive, directory: Path) -> str:
-    lies_directly_in_it = all(_is_file(directory / name) for name in archive.files)
+    lies_directly_in_it = all(is_there(directory / name) for name in archive.files)
     if lies_directly_in_it or directory.name == archive.folder:
         return f"give the folder that holds `{archive.folder}`: --data-dir {directory.parent}"
     return (
@@ -148,8 +218,9 @@ def _advice(archive: Archive, directory: Path) -> str:
     )
 
 
-def _is_file(path: Path) -> bool:
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder, and it may be reached."""
     try:
-        return path.is_file()
+        return path.exists()
     except OSError:  # a folder on the way may not be entered
         return False

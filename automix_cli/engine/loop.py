@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -20,15 +20,28 @@ from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 from torch import Tensor, nn
 
-from automix_cli.data.batches import TrainBatches
+from automix_cli.data.batch_plan import Batches
 from automix_cli.engine.runtime import seed_step
 from automix_cli.engine.step import MicroBatch, NamedLosses, StepValues, train_step
 from automix_cli.errors import DivergedError, Interrupted
 from automix_cli.randomness import Purpose, stream
 
-Draw = Callable[[np.random.Generator, int, np.random.Generator], Any]
-"""All that is random about n images, as the method wants it, on the training device: from this
-process's generator for them, n, and a generator in the same state on every process."""
+
+class Draw(Protocol):
+    """All that is random about some images, as the method wants it, on the training device."""
+
+    def __call__(
+        self, rng: np.random.Generator, n: int, *, step: int, shared_rng: np.random.Generator
+    ) -> Any:
+        """Draw for n images of a step.
+
+        Args:
+            rng: This process's generator for them.
+            n: How many they are.
+            step: Number of the step in the run, from 0.
+            shared_rng: A generator in the same state on every process.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -38,7 +51,7 @@ class Training:
     accelerator: Accelerator
     model: nn.Module
     optimizer: AcceleratedOptimizer
-    batches: TrainBatches
+    batches: Batches
     values_at: Callable[[int], StepValues]
     draw: Draw
 
@@ -150,7 +163,8 @@ def micro_batches(training: Training, seed: int, step: int) -> list[MicroBatch]:
         draws = training.draw(
             stream(Purpose.PAIRING, seed, step, number, rank + 1),
             len(batch.labels),
-            stream(Purpose.PAIRING, seed, step, number, 0),  # the same on every process
+            step=step,
+            shared_rng=stream(Purpose.PAIRING, seed, step, number, 0),
         )
         prepared.append(MicroBatch(batch.images, batch.labels, draws, batch.share))
     return prepared

@@ -19,6 +19,12 @@ from automix_cli.method.combination import (
     fall_back_to_shares,
     sample_adautomix_draws,
 )
+from automix_cli.method.inside import (
+    INSIDE,
+    pass_with_alignmix,
+    pass_with_manifoldmix,
+    pass_with_transmix,
+)
 from automix_cli.method.losses import mask_area_loss, mixed_cross_entropy, one_hot_cross_entropy
 from automix_cli.method.masks import (
     area_ratio,
@@ -68,12 +74,14 @@ from automix_cli.method.momentum import estimate_batch_norm
 from automix_cli.method.options import AutoMixOptions, MixBlockOptions, SAMixBlockOptions
 from automix_cli.method.pairing import Draws, Pairing, sample_draws
 from automix_cli.method.rival_training import DecoupledLosses, RivalLosses, RivalTraining
-from automix_cli.method.rivals import RIVALS, RivalOptions
+from automix_cli.method.rivals import RIVALS, TRAINABLE, RivalOptions
 from automix_cli.method.samix_block import SAMixBlock, SAMixProjection, rescale_lam
 
 __all__ = [
+    "INSIDE",
     "MIXERS",
     "RIVALS",
+    "TRAINABLE",
     "AdAutoMix",
     "AdAutoMixDraws",
     "AdAutoMixLosses",
@@ -133,6 +141,9 @@ __all__ = [
     "mixup",
     "mixup_or_cutmix",
     "one_hot_cross_entropy",
+    "pass_with_alignmix",
+    "pass_with_manifoldmix",
+    "pass_with_transmix",
     "puzzlemix",
     "rescale_lam",
     "rescale_to_lam",

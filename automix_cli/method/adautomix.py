@@ -94,9 +94,9 @@ class AdAutoMix(MomentumPair):
         mix_block: AdaptiveMask,
         options: AdAutoMixOptions,
     ) -> None:
-        super().__init__(
-            classifier, momentum_classifier, options.momentum_mode, options.momentum_buffers
-        )
+        modes = options.momentum_mode, options.momentum_buffers
+        has_one_head = options.one_hot_weight == 0
+        super().__init__(classifier, momentum_classifier, *modes, has_one_head=has_one_head)
         self.mix_block = mix_block
         self.options = options
 
@@ -165,7 +165,8 @@ class AdAutoMix(MomentumPair):
             the buffers of batch norm s times more towards clean images.
         """
         features, embedding = self.momentum_classifier.features_and_embed(images)
-        return features, self.momentum_classifier.head_mixed(embedding).float()
+        head = self.head_for_mixtures(self.momentum_classifier)
+        return features, head(embedding).float()
 
     def _masks(
         self,
@@ -192,13 +193,16 @@ class AdAutoMix(MomentumPair):
         """Cross-entropy of the classifier on clean images and, beyond pairs, on plain mixup.
 
         Source:
-            OpenMixup `AdAutoMix.forward_q`. No difference.
+            OpenMixup `AdAutoMix.forward_q`. Differs: neither if `one_hot_weight` is 0.
         """
         network, smoothing = self.classifier, self.options.label_smoothing
+        zero = images.new_zeros((), dtype=torch.float32)
+        if self.has_one_head:
+            return zero, zero
         logits = network.head_one_hot(network.embed(images))
         one_hot = one_hot_cross_entropy(logits, labels, smoothing)
         if not combination.is_beyond_pairs:
-            return one_hot, images.new_zeros((), dtype=torch.float32)
+            return one_hot, zero
         constant = combination.lam.view(*combination.lam.shape, 1, 1)
         mixup = self._mixed_loss(images, labels, constant, combination)
         return one_hot, mixup
@@ -213,7 +217,7 @@ class AdAutoMix(MomentumPair):
         """Cross-entropy of the classifier on mixtures."""
         network = self.classifier
         mixtures = combine_images(images, masks, combination.sources)
-        logits = network.head_mixed(network.embed(mixtures))
+        logits = self.head_for_mixtures(network)(network.embed(mixtures))
         return combined_cross_entropy(logits, labels, combination, self.options.label_smoothing)
 
     def _objective(
@@ -246,7 +250,7 @@ class AdAutoMix(MomentumPair):
         """
         network = self.momentum_classifier
         mixtures = combine_images(images, masks, combination.sources)
-        logits = network.head_mixed(network.embed(mixtures)).float()
+        logits = self.head_for_mixtures(network)(network.embed(mixtures)).float()
         clean = clean_logits[combination.sources]  # (n, s, k)
         similarity = F.cosine_similarity(logits[:, None], clean, dim=2)  # (n, s)
         return (

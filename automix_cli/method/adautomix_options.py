@@ -95,7 +95,8 @@ class AdAutoMixOptions:
     """As for AutoMix."""
 
     one_hot_weight: float = 1.0
-    """Weight of the classifier's loss on images without masks; >= 0."""
+    """Weight of the classifier's loss on images without masks; >= 0. With 0 it does not see
+    them, as for AutoMix."""
 
     mixed_weight: float = 1.0
     """Weight of the classifier's loss on images mixed with masks; >= 0."""

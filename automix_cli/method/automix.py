@@ -11,6 +11,8 @@ Why it is like this:
   parameters are frozen, so the mix block's losses flow through it and change only the mix block.
 * The mix block reads the features of the momentum classifier, and is judged by it. A judge that
   changes slowly keeps the two objectives from chasing each other.
+* Each of the three networks' passes gives its gradient before the next begins (`early_gradient`),
+  so a step needs the memory of one pass, not of three.
 * Randomness is an argument (`Draws`), and nothing waits for the device: no decision is taken on
   the value of a tensor.
 
@@ -18,13 +20,14 @@ Legend: n images, c channels of an image, f of a feature map, h w feature map, H
 the share of the first image, in [0, 1]; so is a mask, for each pixel.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor
+from torch import Tensor, nn
 
 from automix_cli.method.classifier import Classifier
+from automix_cli.method.early_gradient import with_gradient
 from automix_cli.method.losses import mask_area_loss, mixed_cross_entropy, one_hot_cross_entropy
 from automix_cli.method.masks import area_ratio, fall_back_to_mixup, mix_images, rescale_to_lam
 from automix_cli.method.mix_block import MaskMaker
@@ -87,9 +90,9 @@ class AutoMix(MomentumPair):
         mix_block: MaskMaker[Any],
         options: AutoMixOptions,
     ) -> None:
-        super().__init__(
-            classifier, momentum_classifier, options.momentum_mode, options.momentum_buffers
-        )
+        modes = options.momentum_mode, options.momentum_buffers
+        has_one_head = options.one_hot_weight == 0
+        super().__init__(classifier, momentum_classifier, *modes, has_one_head=has_one_head)
         self.mix_block = mix_block
         self.options = options
 
@@ -185,15 +188,24 @@ class AutoMix(MomentumPair):
         Two passes, clean first: batch norm normalises each with its own statistics.
 
         Source:
-            OpenMixup `AutoMixup.forward_q`. No difference.
+            OpenMixup `AutoMixup.forward_q`. Differs: no clean pass, and no second head, if
+            `one_hot_weight` is 0.
         """
         network, smoothing = self.classifier, self.options.label_smoothing
-        logits = network.head_one_hot(network.embed(images))
-        one_hot = one_hot_cross_entropy(logits, labels, smoothing)
+        parameters = list(cast(nn.Module, network).parameters())
 
-        logits = network.head_mixed(network.embed(mix_images(images, mask, pairing.perm)))
-        mixed = mixed_cross_entropy(logits, labels, pairing, smoothing)
-        return one_hot, mixed
+        def one_hot() -> Float[Tensor, ""]:
+            logits = network.head_one_hot(network.embed(images))
+            return one_hot_cross_entropy(logits, labels, smoothing)
+
+        def mixed() -> Float[Tensor, ""]:
+            embedding = network.embed(mix_images(images, mask, pairing.perm))
+            logits = self.head_for_mixtures(network)(embedding)
+            return mixed_cross_entropy(logits, labels, pairing, smoothing)
+
+        none = images.new_zeros((), dtype=torch.float32)
+        clean = none if self.has_one_head else with_gradient(one_hot, parameters)
+        return clean, with_gradient(mixed, parameters)
 
     def _mix_block_loss(
         self,
@@ -208,8 +220,13 @@ class AutoMix(MomentumPair):
             OpenMixup `AutoMixup.forward_k`. No difference.
         """
         network = self.momentum_classifier
-        logits = network.head_mixed(network.embed(mix_images(images, mask, pairing.perm)))
-        return mixed_cross_entropy(logits, labels, pairing, self.options.label_smoothing)
+
+        def mixed() -> Float[Tensor, ""]:
+            embedding = network.embed(mix_images(images, mask, pairing.perm))
+            logits = self.head_for_mixtures(network)(embedding)
+            return mixed_cross_entropy(logits, labels, pairing, self.options.label_smoothing)
+
+        return with_gradient(mixed, [mask])
 
     def _mask_area_loss(
         self, mask: Float[Tensor, "n 1 H W"], lam: Float[Tensor, " n"]

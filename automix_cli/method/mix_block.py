@@ -63,7 +63,7 @@ class MaskMaker(nn.Module, ABC, Generic[Projected]):
 class Projection(NamedTuple):
     """The part of queries, keys and values that no pairing changes; always float32."""
 
-    query: Float[Tensor, "n d h w"]  # of a first image its query, of a second one its key
+    query: Float[Tensor, "n d h w"] | None  # of a second image its key; None without attention
     value: Float[Tensor, "n 1 h w"]
 
 
@@ -79,7 +79,8 @@ class MixBlock(MaskMaker[Projection]):
         Differs: NaN and infinity are not repaired, and no check for them waits for the device; the
         projections are shared by both pairings; each pair may have its own `lam`. The value is
         that of the second image, as in the reference; the paper writes the first, with the roles of
-        the masks exchanged.
+        the masks exchanged. Without `cross_attention`, which the reference always has, the
+        attention is the identity: each position has the value of the second image there.
     """
 
     def __init__(self, channels: int, options: MixBlockOptions) -> None:
@@ -88,15 +89,13 @@ class MixBlock(MaskMaker[Projection]):
         self.channels = channels
         self.embeds_lam = options.lam_embedding == "concat"
         inputs = channels + self.embeds_lam  # the last input channel is lam
-        width = max(channels // options.reduction, 1)
-        has_norm = options.projection_norm != "none"
-        self.query = nn.Conv2d(inputs, width, kernel_size=1, bias=not has_norm)
-        self.query_norm = norm_of_projection(width, options.projection_norm)
+        if options.cross_attention:
+            width = max(channels // options.reduction, 1)
+            has_norm = options.projection_norm != "none"
+            self.query = nn.Conv2d(inputs, width, kernel_size=1, bias=not has_norm)
+            self.query_norm = norm_of_projection(width, options.projection_norm)
         self.value = nn.Conv2d(inputs, 1, kernel_size=1)
-        for conv in (self.query, self.value):
-            nn.init.normal_(conv.weight, std=0.01)  # so the first masks are nearly constant
-            if conv.bias is not None:
-                nn.init.zeros_(conv.bias)
+        start_small(self)
 
     def project(self, features: Float[Tensor, "n c h w"]) -> Projection:
         """Apply query and value convolution to each image by itself.
@@ -105,11 +104,10 @@ class MixBlock(MaskMaker[Projection]):
             ValueError: if the number of channels is not the one that the constructor was told.
         """
         require_channels(features, self.channels)
-        query, value = (
-            F.conv2d(features, conv.weight[:, : self.channels], conv.bias).float()
-            for conv in (self.query, self.value)
-        )
-        return Projection(query, value)
+        value = self._of_features(features, self.value)
+        if not self.options.cross_attention:
+            return Projection(None, value)
+        return Projection(self._of_features(features, self.query), value)
 
     def mask(
         self,
@@ -131,18 +129,33 @@ class MixBlock(MaskMaker[Projection]):
         """
         lam, perm = pairing
         with torch.autocast(lam.device.type, enabled=False):
-            query = self.query_norm(self._with_lam(projection.query, self.query, lam))
-            key = self.query_norm(self._with_lam(projection.query[perm], self.query, 1 - lam))
-            value = self._with_lam(projection.value[perm], self.value, 1 - lam)
-
-            logits = collect(query, key, value)  # of the second image's share
+            logits = self._with_lam(projection.value[perm], self.value, 1 - lam)  # of the second
+            if projection.query is not None:
+                query = self._with_lam(projection.query, self.query, lam)
+                key = self._with_lam(projection.query[perm], self.query, 1 - lam)
+                logits = collect(self.query_norm(query), self.query_norm(key), logits)
             after = self.options.sigmoid_after_upsampling
             return 1 - upsampled_share(logits, image_size, upsampling, squash_last=after)
+
+    def _of_features(
+        self, features: Float[Tensor, "n c h w"], conv: nn.Conv2d
+    ) -> Float[Tensor, "n d h w"]:
+        """What a convolution makes of the features alone, in float32."""
+        return F.conv2d(features, conv.weight[:, : self.channels], conv.bias).float()
 
     def _with_lam(
         self, projected: Float[Tensor, "n d h w"], conv: nn.Conv2d, share: Float[Tensor, " n"]
     ) -> Float[Tensor, "n d h w"]:
         return add_channel(projected, conv, share) if self.embeds_lam else projected
+
+
+def start_small(block: nn.Module) -> None:
+    """Draw the weights of all convolutions, so small that the first masks are nearly constant."""
+    for conv in block.children():
+        if isinstance(conv, nn.Conv2d):
+            nn.init.normal_(conv.weight, std=0.01)
+            if conv.bias is not None:
+                nn.init.zeros_(conv.bias)
 
 
 def require_channels(features: Float[Tensor, "n _ h w"], channels: int) -> None:

@@ -30,10 +30,12 @@ class MomentumPair(nn.Module):
         momentum_classifier: A second one of the same architecture; its values are overwritten.
         mode: See `AutoMixOptions.momentum_mode`.
         buffers: See `AutoMixOptions.momentum_buffers`.
+        has_one_head: Whether clean images are not shown to the classifier, so that mixed ones have
+            `head_one_hot`; `head_mixed` is then frozen, for no loss reaches it.
 
     Source:
         The paper's momentum pipeline; OpenMixup's `AutoMixup` and `AdAutoMix` have it each. Differs
-        by the two options, whose defaults are the reference's.
+        by the three options, whose defaults are the reference's.
     """
 
     def __init__(
@@ -42,6 +44,8 @@ class MomentumPair(nn.Module):
         momentum_classifier: Classifier,
         mode: MomentumMode,
         buffers: MomentumBuffers,
+        *,
+        has_one_head: bool = False,
     ) -> None:
         super().__init__()
         assert isinstance(classifier, nn.Module)  # no type says "both a module and a classifier"
@@ -51,9 +55,16 @@ class MomentumPair(nn.Module):
         self._momentum_mode = mode
         self._momentum_buffers = buffers
         start_as_frozen_copy(momentum_classifier, classifier)
+        self.has_one_head = has_one_head
+        if has_one_head:
+            classifier.head_mixed.requires_grad_(requires_grad=False)
         if buffers == "average":
             stop_tracking(momentum_classifier)
         self.train()  # every network, as the reference does, except as `momentum_mode` says
+
+    def head_for_mixtures(self, network: Classifier) -> nn.Module:
+        """The head of one of the two networks that mixed images have."""
+        return network.head_one_hot if self.has_one_head else network.head_mixed
 
     def train(self, mode: bool = True) -> "MomentumPair":  # noqa: FBT001, FBT002 - as nn.Module has it
         """Switch modes, but keep the momentum classifier evaluating with `momentum_mode="eval"`."""

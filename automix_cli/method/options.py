@@ -29,6 +29,10 @@ class MixBlockOptions:
     projection_norm: ProjectionNorm = "none"
     """Normalisation of queries and keys; `layer` is over channels, at each position."""
 
+    cross_attention: bool = True
+    """Whether positions of the first image collect values from those of the second that resemble
+    them. Without, each collects from its own place: the mask is a function of the second image."""
+
     sigmoid_after_upsampling: bool = True
     """Upsample logits and then squash them (the reference), or the other way round (the paper).
     No difference for `nearest`."""
@@ -59,6 +63,9 @@ class SAMixBlockOptions:
     value_dropout: float = 0.0
     """Share of the positions of the value map that are dropped in training; [0, 1). The reference
     has 0 for CIFAR and Tiny-ImageNet with convolutional networks, 0.1 elsewhere."""
+
+    cross_attention: bool = True
+    """As for AutoMix."""
 
     sigmoid_after_upsampling: bool = True
     """As for AutoMix."""
@@ -124,7 +131,8 @@ class AutoMixOptions:
     follow mixed images alone."""
 
     one_hot_weight: float = 1.0
-    """Weight of the classifier's loss on clean images; >= 0."""
+    """Weight of the classifier's loss on clean images; >= 0. With 0 it does not see them, and mixed
+    images have `head_one_hot`: one head, as there is one kind of images."""
 
     mixed_weight: float = 1.0
     """Weight of the classifier's loss on mixed images; >= 0."""

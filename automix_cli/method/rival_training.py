@@ -15,14 +15,16 @@ Why it is like this:
   should recompute them by `estimate_batch_norm` before an evaluation, as `automix train` does.
 * Clean and mixed images are not told apart: there is one head, `head_one_hot`. The other one is
   frozen, and not reported.
-* The mixers compute in float32 whatever the precision of the networks. A look of the classifier at
-  the clean images, where a mixer wants one, has the precision of the training and is free of its
-  dropout and of its batch statistics, none of which it moves.
+* Mixers inside the network (`INSIDE`) mix maps instead of images, or correct labels afterwards;
+  for them mixing and classifying are one, in the precision of the training.
+* The other mixers compute in float32 whatever the precision of the networks. A look of the
+  classifier at the clean images, where a mixer wants one, has the precision of the training and is
+  free of its dropout and of its batch statistics, none of which it moves.
 
 Legend: n images, c channels, k classes, H W image.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -31,6 +33,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from automix_cli.method.inside import INSIDE, check
 from automix_cli.method.mixers import (
     JointMixture,
     Mixture,
@@ -78,9 +81,14 @@ class RivalTraining(nn.Module):
 
     Args:
         classifier: The network to train: from images to the logits of `head_one_hot`. For
-            `snapmix` it must show its `last_map`.
+            `snapmix` it must show its `last_map`; see `inside` for what it must do for others.
         momentum_classifier: A second one of the same architecture; its values are overwritten.
         options: See `RivalOptions`.
+        attend: For `attentivemix`, from images `(n, c, H, W)` to the last feature map of a
+            pretrained network. A function, no module: it is neither trained nor saved.
+
+    Raises:
+        ValueError: `attentivemix` has no `attend`.
 
     Source:
         OpenMixup `MixUpClassification`. Differs: as the mixers and losses say; and there is a
@@ -88,9 +96,17 @@ class RivalTraining(nn.Module):
     """
 
     def __init__(
-        self, classifier: nn.Module, momentum_classifier: nn.Module, options: RivalOptions
+        self,
+        classifier: nn.Module,
+        momentum_classifier: nn.Module,
+        options: RivalOptions,
+        attend: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
+        wants = options.method in RIVALS and RIVALS[options.method].wants_attention
+        if wants and attend is None:
+            raise ValueError(f"`attend` must be given for `{options.method}`, got `None`")
+        self._attend = attend
         self.classifier: Any = classifier  # no type says "both a module and a classifier"
         self.momentum_classifier = momentum_classifier
         self.options = options
@@ -114,8 +130,7 @@ class RivalTraining(nn.Module):
             Scalars in float32. The gradient of `total` reaches all of the classifier but
             `head_mixed`.
         """
-        mixture = self.mix(images, labels, rng)
-        logits = self.classifier(mixture.images)
+        mixture, logits = self._mix_and_classify(images, labels, rng)
         with _full_precision(images):
             mixed = self._loss(logits.float(), labels, mixture)
             if self.options.decoupled_weight == 0:
@@ -124,6 +139,33 @@ class RivalTraining(nn.Module):
             decoupled = decoupled_cross_entropy(logits, weights)
             total = mixed + self.options.decoupled_weight * decoupled
             return DecoupledLosses(total, mixed, decoupled)
+
+    def _mix_and_classify(
+        self,
+        images: Float[Tensor, "n c H W"],
+        labels: Int64[Tensor, " n"],
+        rng: np.random.Generator,
+    ) -> tuple[Mixture | JointMixture, Float[Tensor, "n k"]]:
+        """A mixture, and what the classifier says of it."""
+        if self.options.method not in INSIDE:
+            mixture = self.mix(images, labels, rng)
+            return mixture, self.classifier(mixture.images)
+        run = INSIDE[self.options.method].run
+        mixture, embedding = run(self.classifier, images, rng, **self._constants())
+        return mixture, self.classifier.head_one_hot(embedding)
+
+    @torch.no_grad()
+    def try_out(self, images: Float[Tensor, "n c H W"]) -> None:
+        """See whether classifier and images can serve the mixer; nothing is changed by that.
+
+        Raises:
+            ValueError: they cannot: why.
+        """
+        if self.options.method in INSIDE:
+            check(self.options.method, self.classifier, images)
+        else:
+            labels = torch.zeros(len(images), dtype=torch.int64, device=images.device)
+            self.mix(images, labels, np.random.default_rng(0))
 
     @torch.no_grad()
     def mix(
@@ -135,18 +177,28 @@ class RivalTraining(nn.Module):
         """Let the mixer look at the clean images if it wants to, and mix them.
 
         Raises:
-            ValueError: the mixer has no use for images of this size, or the classifier cannot show
-                what the mixer wants to see.
+            ValueError: the mixer works inside the network, it has no use for images of this size,
+                or the classifier cannot show what it wants to see.
         """
+        if self.options.method in INSIDE:
+            raise ValueError(f"`{self.options.method}` mixes no images before they are classified")
         rival = RIVALS[self.options.method]
-        looks = () if rival.look is None else (rival.look(self.classifier, images, labels),)
+        looks: tuple[Tensor, ...] = ()
+        if rival.look is not None:
+            looks = (rival.look(self.classifier, images, labels),)
+        elif rival.wants_attention and self._attend is not None:
+            looks = (self._attend(images),)
+        with _full_precision(images):
+            return rival.mixer(images, rng, *looks, **self._constants())
+
+    def _constants(self) -> dict[str, Any]:
+        """What the mixer is to do otherwise than by default."""
         constants: dict[str, Any] = {}
         if self.options.alpha is not None:
             constants["alpha"] = self.options.alpha
         if self.options.method == "puzzlemix":
             constants["options"] = PuzzleMixOptions(pixel_std=self.options.pixel_std)
-        with _full_precision(images):
-            return rival.mixer(images, rng, *looks, **constants)
+        return constants
 
     def update_momentum(self, coefficient: float) -> None:
         """Let the momentum classifier follow, buffers too, after the optimizer's step.

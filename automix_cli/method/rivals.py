@@ -1,10 +1,7 @@
 """Every mixer that can be trained with from the command line, and what can be chosen about it.
 
-Touch points, to add a mixer: its function in `mixers/`, its line in `RIVALS`, its name and its
-alpha in `settings/mix.py`; nothing else.
-
-Not here: AttentiveMix+, which needs a pretrained network; ManifoldMix, AlignMix and TransMix, which
-mix or look inside the backbone, where timm's models have no common place for it.
+Touch points, to add a mixer: its function in `mixers/`, its line in `RIVALS`, or in `INSIDE` if it
+works inside the network, its name and its alpha in `settings/methods.py`; nothing else.
 
 Legend: n images, c channels, f of the last feature map, h w its size, H W image.
 """
@@ -16,10 +13,12 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from automix_cli.method.inside import INSIDE
 from automix_cli.method.mixers import (
     MIXERS,
     JointMixture,
     Mixture,
+    attentivemix,
     class_activation_maps,
     comixup,
     gradient_saliency,
@@ -39,6 +38,9 @@ class Rival(NamedTuple):
     """What it wants to see of the clean images: from classifier, images and labels."""
 
     has_alpha: bool = True
+
+    wants_attention: bool = False
+    """Whether it wants to see what a pretrained network sees of the clean images."""
 
 
 def _class_activations(
@@ -65,8 +67,12 @@ RIVALS: dict[str, Rival] = {
     "puzzlemix": Rival(puzzlemix, gradient_saliency),
     "comixup": Rival(comixup, gradient_saliency),
     "snapmix": Rival(snapmix, _class_activations),
+    "attentivemix": Rival(attentivemix, wants_attention=True),
 }
-"""Every mixer that `RivalTraining` can train with, by name."""
+"""By name, every mixer that gives images to classify."""
+
+TRAINABLE = (*RIVALS, *INSIDE)
+"""Every mixer that `RivalTraining` can train with: `RIVALS`, and those inside the network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +80,7 @@ class RivalOptions:
     """Which mixer, and what is learned from its mixtures."""
 
     method: str
-    """One of `RIVALS`."""
+    """One of `TRAINABLE`."""
 
     alpha: float | None = None
     """Concentration of the Beta distribution of the ratio, > 0; None for the mixer's own.
@@ -94,10 +100,10 @@ class RivalOptions:
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
-        require("method", self.method, f"one of {tuple(RIVALS)}", holds=self.method in RIVALS)
+        require("method", self.method, f"one of {TRAINABLE}", holds=self.method in TRAINABLE)
         choices = get_args(Objective)
         require("loss", self.loss, f"one of {choices}", holds=self.loss in choices)
-        alpha, has_alpha = self.alpha, RIVALS[self.method].has_alpha
+        alpha, has_alpha = self.alpha, self.method in INSIDE or RIVALS[self.method].has_alpha
         require("alpha", alpha, "greater than 0", holds=alpha is None or alpha > 0)
         require("alpha", alpha, f"None for `{self.method}`", holds=alpha is None or has_alpha)
         weight, smoothing = self.decoupled_weight, self.label_smoothing

@@ -24,18 +24,30 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from automix_cli.method.mix_block import MaskMaker, collect, require_channels, upsampled_share
+from automix_cli.method.mix_block import (
+    MaskMaker,
+    collect,
+    require_channels,
+    start_small,
+    upsampled_share,
+)
 from automix_cli.method.options import SAMixBlockOptions, Upsampling
 from automix_cli.method.pairing import Pairing
 
 
-class SAMixProjection(NamedTuple):
-    """What each image adds to queries, keys and values, before its scale; always float32."""
+class SAMixAttention(NamedTuple):
+    """What each image adds to queries and keys, before its scale; always float32."""
 
     query_as_first: Float[Tensor, "n d h w"]
     query_as_second: Float[Tensor, "n d h w"]
     key_as_first: Float[Tensor, "n d h w"]
     key_as_second: Float[Tensor, "n d h w"]
+
+
+class SAMixProjection(NamedTuple):
+    """What each image adds to queries, keys and values, before its scale; always float32."""
+
+    attention: SAMixAttention | None  # None without cross-attention
     value_as_second: Float[Tensor, "n d h w"]  # hidden layer, before its norm
 
 
@@ -58,7 +70,8 @@ class SAMixBlock(MaskMaker[SAMixProjection]):
         the projection on; a list of `lam_mul_k` to draw from is not offered. Nor is `neg_weight`,
         meant as the balance between the classes of a mixture and all others: it multiplies the
         terms of those others in the cross-entropy, which are zero for the soft labels that SAMix is
-        trained with, so no published number depends on it.
+        trained with, so no published number depends on it. Without `cross_attention`: as for
+        AutoMix.
     """
 
     def __init__(self, channels: int, options: SAMixBlockOptions) -> None:
@@ -66,16 +79,14 @@ class SAMixBlock(MaskMaker[SAMixProjection]):
         self.options = options
         self.channels = channels
         width = max(channels // options.reduction, 1)
-        self.query = nn.Conv2d(2 * channels, width, kernel_size=1)  # of the first image, the second
-        self.key = nn.Conv2d(2 * channels, width, kernel_size=1)
+        if options.cross_attention:
+            self.query = nn.Conv2d(2 * channels, width, kernel_size=1)  # of first image and second
+            self.key = nn.Conv2d(2 * channels, width, kernel_size=1)
         self.value_hidden = nn.Conv2d(channels, width, kernel_size=1, bias=False)
         self.value_norm = nn.BatchNorm2d(width)
         self.value_output = nn.Conv2d(width, 1, kernel_size=1, bias=False)
         self.value_dropout = nn.Dropout(options.value_dropout)
-        for conv in (self.query, self.key, self.value_hidden, self.value_output):
-            nn.init.normal_(conv.weight, std=0.01)
-            if conv.bias is not None:
-                nn.init.zeros_(conv.bias)
+        start_small(self)
 
     def project(self, features: Float[Tensor, "n c h w"]) -> SAMixProjection:
         """Apply each convolution to each image by itself, in the role of the first and the second.
@@ -84,15 +95,18 @@ class SAMixBlock(MaskMaker[SAMixProjection]):
             ValueError: if the number of channels is not the one that the constructor was told.
         """
         require_channels(features, self.channels)
+        hidden = F.conv2d(features, self.value_hidden.weight).float()
+        if not self.options.cross_attention:
+            return SAMixProjection(None, hidden)
         as_first, as_second = slice(None, self.channels), slice(self.channels, None)
         weights = (
             self.query.weight[:, as_first],
             self.query.weight[:, as_second],
             self.key.weight[:, as_first],
             self.key.weight[:, as_second],
-            self.value_hidden.weight,
         )
-        return SAMixProjection(*(F.conv2d(features, weight).float() for weight in weights))
+        attention = SAMixAttention(*(F.conv2d(features, weight).float() for weight in weights))
+        return SAMixProjection(attention, hidden)
 
     def mask(
         self,
@@ -113,15 +127,15 @@ class SAMixBlock(MaskMaker[SAMixProjection]):
         """
         with torch.autocast(pairing.lam.device.type, enabled=False):
             mine, partner = self._scales(pairing.lam)
-            first = projection
-            second = SAMixProjection(*(each[pairing.perm] for each in projection))
-            query = mine * first.query_as_first + partner * second.query_as_second
-            key = mine * first.key_as_first + partner * second.key_as_second
-            logits = collect(
-                _with_bias(query, self.query),
-                _with_bias(key, self.key),
-                self._value(partner * second.value_as_second),
-            )  # of the second image's share
+            hidden = partner * projection.value_as_second[pairing.perm]
+            logits = self._value(hidden)  # of the second image's share
+            if projection.attention is not None:
+                first = projection.attention
+                second = SAMixAttention(*(each[pairing.perm] for each in first))
+                query = mine * first.query_as_first + partner * second.query_as_second
+                key = mine * first.key_as_first + partner * second.key_as_second
+                query, key = _with_bias(query, self.query), _with_bias(key, self.key)
+                logits = collect(query, key, logits)
             after = self.options.sigmoid_after_upsampling
             return 1 - upsampled_share(logits, image_size, upsampling, squash_last=after)
 

@@ -8,56 +8,18 @@ for mixed images.
 Legend: n images, k classes, c channels of the feature, h w its size, d width of the embedding.
 """
 
-import difflib
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
-import timm
 import torch
 from torch import Tensor, nn
 
-from automix_cli.models.cifar_stem import use_cifar_stem
-from automix_cli.models.tiny_resnet import TINY_RESNET, tiny_resnet
+from automix_cli.models.anatomy import Anatomy, check_stage, examine
+from automix_cli.models.backbones import REFUSALS, ClassifierSpec, build_backbone
+from automix_cli.models.interior import changed_map, class_attention, stages_to_change
+from automix_cli.models.merged_feature import merge_patches, merged_anatomy
 
-
-@dataclass(frozen=True)
-class ClassifierSpec:
-    """What a classifier is built from.
-
-    Attributes:
-        backbone: Name of a timm model, or `tiny_resnet`.
-        stem: `imagenet` for the backbone as it is, `cifar` for the stem for small images.
-        num_classes: k.
-        in_channels: Channels of the images.
-        image_size: Height and width of the images, in pixels.
-        feature_stage: Which feature map the mix block sees.
-        drop_path_rate: Stochastic depth, in [0, 1).
-    """
-
-    backbone: str
-    stem: Literal["imagenet", "cifar"]
-    num_classes: int
-    in_channels: int
-    image_size: int
-    feature_stage: int
-    drop_path_rate: float
-
-
-class Anatomy(NamedTuple):
-    """What a backbone gives for images of one size, found by trying.
-
-    Attributes:
-        stages: Channels, height and width of each feature map.
-        reductions: Pixels along the side of a cell of each map, as timm states them; empty where
-            it does not.
-        embedding_width: d.
-        is_token_based: Whether its last feature is a sequence of tokens instead of a map.
-    """
-
-    stages: tuple[tuple[int, int, int], ...]
-    reductions: tuple[int, ...]
-    embedding_width: int
-    is_token_based: bool
+__all__ = ["Classifier", "ClassifierSpec", "build_classifier"]
 
 
 class Classifier(nn.Module):
@@ -65,27 +27,37 @@ class Classifier(nn.Module):
 
     Args:
         backbone: A timm model without a head of its own.
-        anatomy: What it gives for the images to come.
+        anatomy: What it gives for the images to come; merged, if the feature is.
         feature_stage: The stage to show, in [0, number of stages).
         num_classes: k.
+        merged_feature: Whether to show the stage behind the patch merging that follows it.
 
     Attributes:
         backbone: As given.
         head_one_hot: Head for clean images and their labels.
         head_mixed: Head for mixed images and their two labels.
         feature_stage: As given.
+        merged_feature: As given.
         feature_channels: c.
         num_classes: k.
     """
 
     def __init__(
-        self, backbone: nn.Module, anatomy: Anatomy, *, feature_stage: int, num_classes: int
+        self,
+        backbone: nn.Module,
+        anatomy: Anatomy,
+        *,
+        feature_stage: int,
+        num_classes: int,
+        merged_feature: bool = False,
     ) -> None:
         super().__init__()
         self.backbone: Any = backbone  # timm's methods are not those of `nn.Module`
         self.feature_stage = feature_stage
+        self.merged_feature = merged_feature
         self.feature_channels = anatomy.stages[feature_stage][0]
         self.num_classes = num_classes
+        self._stages = anatomy.stages
         self.head_one_hot = nn.Linear(anatomy.embedding_width, num_classes)
         self.head_mixed = nn.Linear(anatomy.embedding_width, num_classes)
         for head in (self.head_one_hot, self.head_mixed):
@@ -103,9 +75,10 @@ class Classifier(nn.Module):
 
         Returns:
             `(n, c, h, w)`, as it leaves the stage, without a final norm. Of a transformer: the
-            tokens of the patches, without class token.
+            tokens of the patches, without class token. With `merged_feature`: behind the patch
+            merging.
         """
-        return self.backbone.forward_intermediates(
+        feature = self.backbone.forward_intermediates(
             images,
             indices=[self.feature_stage],
             norm=False,
@@ -113,6 +86,7 @@ class Classifier(nn.Module):
             output_fmt="NCHW",
             intermediates_only=True,
         )[0]
+        return self._shown(feature)
 
     def last_map(self, images: Tensor) -> Tensor:
         """Give the last feature map `(n, d, h, w)`, which pooling makes the embedding of.
@@ -126,6 +100,44 @@ class Classifier(nn.Module):
             raise ValueError(f"the backbone must end in a feature map of {width} channels")
         return last
 
+    def pool(self, last_map: Tensor) -> Tensor:
+        """Give the embedding `(n, d)` of a last map, of images or of a mixture of their maps."""
+        return self.backbone.forward_head(last_map, pre_logits=True)
+
+    def mixing_stages(self) -> tuple[int, int]:
+        """The first two stages behind the stem, whose maps ManifoldMix mixes.
+
+        Raises:
+            ValueError: the backbone has no such stages.
+        """
+        return stages_to_change(self.backbone, len(self._stages))
+
+    def embed_changed(
+        self, images: Tensor, stage: int, change: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """Give the embedding `(n, d)` that comes of `change(map)` in the place of a stage's map.
+
+        Raises:
+            ValueError: the backbone cannot go on from that stage.
+        """
+        module = self.backbone.feature_info[stage]["module"]
+        with changed_map(self.backbone, module, self._stages[stage], change):
+            return self.embed(images)
+
+    def embed_and_attend(self, images: Tensor) -> tuple[Tensor, Tensor, tuple[int, int]]:
+        """Give the embedding, what the class token gives to each patch, and the patches' grid.
+
+        Returns:
+            `(n, d)`; `(n, heads, p)` of the last block, >= 0, without a gradient; rows and columns.
+
+        Raises:
+            ValueError: the backbone has no class token that attends.
+        """
+        with class_attention(self.backbone) as seen:
+            embedding = self.embed(images)
+        rows, columns = self.backbone.patch_embed.grid_size
+        return embedding, seen[0], (rows, columns)
+
     def embed(self, images: Tensor) -> Tensor:
         """Give the embedding `(n, d)` on which the heads stand."""
         last = self.backbone.forward_features(images)
@@ -136,7 +148,13 @@ class Classifier(nn.Module):
         last, (feature,) = self.backbone.forward_intermediates(
             images, indices=[self.feature_stage], norm=False, output_fmt="NCHW"
         )
-        return feature, self.backbone.forward_head(last, pre_logits=True)
+        return self._shown(feature), self.backbone.forward_head(last, pre_logits=True)
+
+    def _shown(self, feature: Tensor) -> Tensor:
+        """The feature of the stage, merged where that is wanted."""
+        if not self.merged_feature:
+            return feature
+        return merge_patches(self.backbone, feature, self.feature_stage)
 
     def forward(self, images: Tensor) -> Tensor:
         """Classify: logits `(n, k)` of the one-hot head, the one a classifier is used with."""
@@ -152,15 +170,14 @@ def build_classifier(spec: ClassifierSpec) -> Classifier:
     """Build a classifier, its first weights drawn from torch's global generator.
 
     What the backbone gives is found out, and checked, by showing it one image: neither weights nor
-    statistics nor random generators are changed by that. `tiny_resnet` has the stem for small
-    images whatever `spec.stem` says.
+    statistics nor random generators are changed by that.
 
     Raises:
         ValueError: if the backbone is unknown or gives no features, if it does not take such a
-            stem, image or stochastic depth, or if the stage does not exist or does not divide the
-            image into whole cells.
+            stem, image or stochastic depth, or if the stage does not exist, has no patch merging
+            behind it that is to be shown, or does not divide the image into whole cells.
     """
-    backbone = _build_backbone(spec)
+    backbone = build_backbone(spec)
     if not hasattr(backbone, "forward_intermediates"):
         raise ValueError(
             f"backbone must show its features (timm's `forward_intermediates`), `{spec.backbone}`"
@@ -170,76 +187,22 @@ def build_classifier(spec: ClassifierSpec) -> Classifier:
     image = image.view(1, spec.in_channels, spec.image_size, spec.image_size)
     backbone.eval()
     try:
-        anatomy = _examine(backbone, image)
-        _check_stage(spec, anatomy)
+        anatomy = examine(backbone, image)
+        if spec.merged_feature:
+            anatomy = merged_anatomy(backbone, anatomy)
+        check_stage(anatomy, spec.feature_stage, spec.image_size)
         classifier = Classifier(
-            backbone, anatomy, feature_stage=spec.feature_stage, num_classes=spec.num_classes
+            backbone,
+            anatomy,
+            feature_stage=spec.feature_stage,
+            num_classes=spec.num_classes,
+            merged_feature=spec.merged_feature,
         )
         _check_agreement(classifier.eval(), image)
-    except _REFUSALS as error:
+    except REFUSALS as error:
         size = f"{spec.in_channels} x {spec.image_size} x {spec.image_size}"
         raise ValueError(f"`{spec.backbone}` for images of {size}: {error}") from error
     return classifier.train()
-
-
-def _build_backbone(spec: ClassifierSpec) -> nn.Module:
-    name = spec.backbone
-    if name == TINY_RESNET:
-        return tiny_resnet(in_channels=spec.in_channels, drop_path_rate=spec.drop_path_rate)
-    if not timm.is_model(name):
-        known = [TINY_RESNET, *timm.list_models()]
-        close = [f"`{each}`" for each in difflib.get_close_matches(name, known, n=3)]
-        advice = f"did you mean {' or '.join(close)}?" if close else "`timm.list_models()` has all"
-        raise ValueError(f"backbone must be one of timm's models, got `{name}`; {advice}")
-    options: dict[str, Any] = {"num_classes": 0, "in_chans": spec.in_channels}
-    config = timm.get_pretrained_cfg(name)
-    if config is not None and config.fixed_input_size:
-        options["img_size"] = spec.image_size
-    try:
-        backbone = _create(name, options, spec.drop_path_rate)
-    except _REFUSALS as error:
-        raise ValueError(f"timm cannot build `{name}`: {error}") from error
-    return use_cifar_stem(backbone) if spec.stem == "cifar" else backbone
-
-
-def _create(name: str, options: dict[str, Any], drop_path_rate: float) -> nn.Module:
-    """Build a timm model; the rate is given even when it is 0, for some models default to more."""
-    try:
-        return timm.create_model(name, drop_path_rate=drop_path_rate, **options)
-    except TypeError as error:
-        if "drop_path_rate" not in str(error):
-            raise
-        if drop_path_rate > 0:
-            raise ValueError("it has no stochastic depth, so drop_path_rate must be 0") from error
-    return timm.create_model(name, **options)
-
-
-@torch.no_grad()
-def _examine(backbone: Any, image: Tensor) -> Anatomy:
-    last, maps = backbone.forward_intermediates(image, norm=False, output_fmt="NCHW")
-    embedding = backbone.forward_head(last, pre_logits=True)
-    if embedding.ndim != 2 or any(feature.ndim != 4 for feature in maps):
-        raise ValueError("it must give feature maps, and one embedding an image")
-    stages = tuple((feature.shape[1], feature.shape[2], feature.shape[3]) for feature in maps)
-    stated = getattr(backbone, "feature_info", [])
-    reductions = tuple(each["reduction"] for each in stated) if len(stated) == len(maps) else ()
-    is_token_based = isinstance(last, Tensor) and last.ndim == 3
-    return Anatomy(stages, reductions, embedding.shape[1], is_token_based)
-
-
-def _check_stage(spec: ClassifierSpec, anatomy: Anatomy) -> None:
-    last_stage = len(anatomy.stages) - 1
-    stage = spec.feature_stage
-    if not 0 <= stage <= last_stage:
-        raise ValueError(f"feature_stage must be in [0, {last_stage}], got {stage}")
-    _, height, width = anatomy.stages[stage]
-    # Equal cells are not enough: a 30-pixel image padded to 32 also gives 2 x 2 of them.
-    cell = anatomy.reductions[stage] if anatomy.reductions else spec.image_size // height
-    if (height * cell, width * cell) != (spec.image_size, spec.image_size):
-        raise ValueError(
-            f"feature_stage {stage} has {height} x {width} cells of {cell} x {cell} pixels, which"
-            " do not fill such an image; choose another image size or stage"
-        )
 
 
 @torch.no_grad()
@@ -250,7 +213,3 @@ def _check_agreement(classifier: Classifier, image: Tensor) -> None:
     for one, other in pairs:
         if one.shape != other.shape or not torch.allclose(one, other, rtol=1e-3, atol=1e-5):
             raise ValueError("it gives other features early than on the way to its embedding")
-
-
-_REFUSALS = (AssertionError, AttributeError, IndexError, RuntimeError, TypeError, ValueError)
-"""What timm's models raise when they are asked for something they are not made for."""

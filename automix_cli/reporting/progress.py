@@ -6,7 +6,8 @@ All of it goes to stderr; stdout belongs to data. Only the main process speaks.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
@@ -37,6 +38,24 @@ def duration(seconds: float) -> str:
     if days:
         return f"{days}d {hour:02d}:{minute:02d}"
     return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
+
+
+@contextmanager
+def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar of `total` things while they are done, if stderr is a terminal.
+
+    Yields:
+        What to call with the number of things done since the last call.
+    """
+    console = Console(stderr=True, highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+    if not console.is_terminal:
+        yield lambda count: None
+        return
+    with bar:
+        task = bar.add_task(title, total=total)
+        yield lambda count: bar.advance(task, count)
 
 
 def losses_line(values: Mapping[str, float]) -> str:

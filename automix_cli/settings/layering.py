@@ -11,11 +11,10 @@ variables are, it does not say which source set a value, and its command line is
 beside Typer. What is left is a merge of dictionaries, and the origin of every value.
 
 Values in the environment and after --set are TOML literals; what is no literal is text, so that
-`--set mix.upsampling=bilinear` needs no quotes. `none` unsets an optional setting.
+`--set mix.upsampling=bilinear` needs no quotes. `none` unsets an optional setting (`value_of`).
 
-`mix.alpha` belongs to the method that it was set with: where a preset, a file, or environment and
-command line together change `mix.method` without a word on alpha, it is unset, and the new method's
-own takes its place. A preset's 2.0 is AutoMix's, not CutMix's.
+`mix.alpha` and all of `methods.OWN` belong to the method they were set with: a preset, a file, or
+environment and command line together, if they change `mix.method`, unset them, or set them anew.
 """
 
 import os
@@ -31,6 +30,7 @@ from pydantic import ValidationError
 from automix_cli import presets
 from automix_cli.errors import SettingsError
 from automix_cli.settings.keys import all_keys, all_sections
+from automix_cli.settings.methods import OWN
 from automix_cli.settings.model import Settings
 from automix_cli.settings.problems import (
     Entry,
@@ -168,12 +168,13 @@ class _Merge:
 
     @contextmanager
     def one_source(self) -> Generator[None]:
-        """Forget alpha where what is added here changes the method but leaves alpha alone."""
+        """Forget what is the old method's own where what is added here changes the method."""
         before = dict(self.entries)
         yield
-        same_alpha = self.entries.get("mix.alpha") is before.get("mix.alpha")
-        if same_alpha and _method(self.entries) != _method(before):
-            self.entries.pop("mix.alpha", None)
+        if _method(self.entries) != _method(before):
+            for key in [f"mix.{name}" for name in OWN]:
+                if self.entries.get(key) is before.get(key):
+                    self.entries.pop(key, None)
 
     def add_environment(self, environment: Mapping[str, str]) -> None:
         variables = {_variable(key): key for key in all_keys()}
@@ -203,10 +204,8 @@ class _Merge:
     def result(self) -> tuple[Settings, Origins]:
         settings = self._validated()
         raise_all(self.problems)
-        origins = {
-            key: self.entries[key].origin if key in self.entries else "default"
-            for key in all_keys()
-        }
+        unset = Entry(None, "default")
+        origins = {key: self.entries.get(key, unset).origin for key in all_keys()}
         return cast(Settings, settings), origins
 
     def _validated(self) -> Settings | None:

@@ -4,106 +4,72 @@
 where the two differ; the CIFAR presets state what the reference's results were made with.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from automix_cli.settings.methods import ALPHAS, EMBEDDINGS, LEARNED, OWN, MethodSettings
 from automix_cli.settings.rules import (
     Count,
     NonNegative,
-    Positive,
     Rule,
-    Section,
     Share,
     ShareBelowOne,
     require,
 )
 
-ALPHAS: Mapping[str, float | None] = MappingProxyType(
-    {
-        "automix": 2.0,
-        "vanilla": None,
-        "mixup": 1.0,
-        "cutmix": 0.2,
-        "mixup_or_cutmix": None,
-        "smoothmix": None,
-        "fmix": 0.2,
-        "gridmix": 0.2,
-        "resizemix": 1.0,
-        "saliencymix": 0.2,
-        "snapmix": 1.0,
-        "puzzlemix": 1.0,
-        "comixup": 2.0,
-    }
-)
-"""By method, `mix.alpha` where nothing sets it: what the reference's CIFAR results were made with,
-and for SnapMix and Co-Mixup, of which it has none, the official code's. None: the method draws
-nothing that alpha could say something of."""
+__all__ = ["ALPHAS", "LEARNED", "OWN", "MixSettings"]
 
 
-class MixSettings(Section):
-    """How two images become one, and what the mix block and the classifiers learn from it.
+class MixSettings(MethodSettings):
+    """How images become one, and what the mix block and the classifiers learn from it.
 
     "The reference" is OpenMixup, the implementation behind the published numbers. `method`,
-    `alpha`, `loss`, `decoupled_weight`, `label_smoothing` and `momentum_buffers` concern other
-    methods than AutoMix too; the rest is AutoMix's.
+    `alpha`, `loss`, `decoupled_weight`, `label_smoothing` and `momentum_buffers` concern every
+    method, the `attention_` settings AttentiveMix+; the rest are about masks that are learned, and
+    do nothing for other methods. Where only some of AutoMix, SAMix and AdAutoMix have a setting, or
+    have defaults of their own, it says so; like `alpha`, such a default belongs to its method.
     """
 
-    method: Literal[
-        "automix",
-        "vanilla",
-        "mixup",
-        "cutmix",
-        "mixup_or_cutmix",
-        "smoothmix",
-        "fmix",
-        "gridmix",
-        "resizemix",
-        "saliencymix",
-        "snapmix",
-        "puzzlemix",
-        "comixup",
-    ] = "automix"
-    """How images are mixed. Every method but AutoMix trains on mixed images alone (`vanilla`: on
-    the images themselves), and every one has a momentum classifier."""
+    lam_embedding: Literal["concat", "multiply", "none"] | None = None
+    """How the mix block sees `lam`: as one more feature channel, as a factor on the features
+    (SAMix), or not at all. Unset: `concat` for AutoMix as in the paper, where the reference's CIFAR
+    presets use `none`; `multiply` for SAMix; `none` for AdAutoMix, which has `concat` beyond
+    CIFAR and Tiny-ImageNet."""
 
-    alpha: Positive | None = None
-    """Concentration of Beta(alpha, alpha), from which each ratio `lam` is drawn. 1 is uniform;
-    larger values give more even mixtures, smaller ones mostly one image. Unset: the method's own,
-    2 for AutoMix as in the paper; README, "Methods", has the others. It belongs to the method it
-    was set with: a preset's is left out where `--method` changes the method."""
+    lam_rescale: NonNegative | None = None
+    """How little SAMix tells ratios near one half apart: `lam` goes through a cubic whose slope at
+    one half is k / (k + 1/3), where k is this number. Unset: `lam` as it is. The reference has 0.25
+    for CIFAR-100, 1 for CUB and Aircraft, and unset elsewhere."""
 
-    loss: Literal["cross_entropy", "bce"] = "cross_entropy"
-    """Loss on mixed images: cross-entropy, or a binary cross-entropy for each class, summed over
-    the classes. AutoMix has the first only."""
+    value_dropout: ShareBelowOne = 0.0
+    """Share of the value map that SAMix drops in training. The reference has 0.1 for transformers
+    and beyond CIFAR and Tiny-ImageNet."""
 
-    decoupled_weight: NonNegative = 0.0
-    """Weight of the decoupled loss, which asks for each class of a mixture without regard to the
-    other (DecoupleMix, which uses 0.1). Not for AutoMix."""
+    cross_attention: bool = True
+    """Whether the mix block compares the two images. Without, an ablation: the mask at each
+    position is what the value map says of the second image there, whatever the first one shows.
+    AutoMix and SAMix."""
 
-    lam_embedding: Literal["concat", "none"] = "concat"
-    """Whether the mix block sees `lam` as one more feature channel. `concat` is the paper's; the
-    reference's CIFAR presets use `none`."""
-
-    upsampling: Literal["nearest", "bilinear", "random"] = "nearest"
+    upsampling: Literal["nearest", "bilinear", "random"] | None = None
     """How the mask grows from the feature map to the image. `random` picks one of the other two
-    at each step."""
+    at each step, not for AdAutoMix. Unset: `nearest` for AutoMix, `bilinear` for the others."""
 
     sigmoid_after_upsampling: bool = True
     """Whether the mask is squashed to [0, 1] after upsampling, as in the reference, or before.
-    No difference with `nearest`."""
+    No difference with `nearest`. AutoMix and SAMix."""
 
     reduction: Count = 2
     """Factor by which the mix block's query and key channels are narrower than the feature."""
 
     projection_norm: Literal["none", "batch", "layer"] = "none"
-    """Normalisation after the mix block's query and key projection. The paper has none."""
+    """Normalisation after the mix block's query and key projection. The paper has none. AutoMix
+    and AdAutoMix."""
 
-    mask_area_loss: Literal["l1", "l1+variance", "l2+variance", "sparsity"] = "l1"
+    mask_area_loss: Literal["l1", "l1+variance", "l2+variance", "sparsity"] | None = None
     """What keeps the mean of the mask near `lam`. The variance terms also push pixels to 0 or 1;
-    `sparsity` does only that."""
+    `sparsity` does only that. Unset: `l1` for AutoMix, `l1+variance` for SAMix. AdAutoMix has no
+    loss on the area, and no use for any `mask_area_` setting."""
 
     mask_area_reduction: Literal["per_sample", "batch_mean"] = "per_sample"
     """Whether the area is compared with `lam` for each image, as in the paper, or once for the
@@ -120,13 +86,18 @@ class MixSettings(Section):
     `openmixup_compounding` repeats a slip of the reference that ends it after 2 to 3 % of the
     run, as in its ImageNet results."""
 
-    lam_margin: Annotated[float, Field(ge=0, lt=0.5)] = 0.08
+    lam_margin: Annotated[float, Field(ge=0, lt=0.5)] | None = None
     """If `lam` or 1 - `lam` is below this, the classifier sees a linear mixture instead of the
-    mask. A trick of the reference that the paper does not mention; 0 switches it off."""
+    mask. A trick of the reference that the paper does not mention; 0 switches it off. Unset: 0.08,
+    for AdAutoMix 0.03."""
+
+    lam_margin_test: Literal["corrected", "reference"] = "corrected"
+    """How AdAutoMix compares with `lam_margin` from three images on: as meant, or the wrong way
+    round, as in the reference, whose classifier then hardly ever sees a learned mask."""
 
     mask_adjust_probability: Share = 0.0
     """Probability per step of rescaling the classifier's masks so that their mean is exactly
-    `lam`."""
+    `lam`. AutoMix and SAMix."""
 
     skip_mix_block_probability: ShareBelowOne = 0.0
     """Probability per step of leaving the mix block's classification loss out, to save time. The
@@ -151,10 +122,31 @@ class MixSettings(Section):
     momentum_clean_pass: Literal["full", "early"] = "full"
     """Whether the momentum classifier sees the unmixed images to the end, as in the reference, or
     only up to `model.feature_stage`. `early` is faster; batch-norm statistics of the later stages
-    then follow mixed images alone."""
+    then follow mixed images alone. AdAutoMix needs them to the end."""
+
+    num_images: Annotated[int, Field(ge=2)] = 3
+    """How many images AdAutoMix mixes into one. The reference has 2 for ImageNet."""
+
+    vary_num_images: bool = False
+    """Whether AdAutoMix draws at each step how many, from 2 to `num_images`. The reference does
+    for CUB with ResNet-18 and for Aircraft."""
+
+    adversarial_interval: Count = 2
+    """Every how many steps, from the first on, the mix block of AdAutoMix tries to make mixtures
+    hard to recognise instead of easy."""
+
+    adversarial_share: Share = 0.3
+    """What AdAutoMix's adversary cares for: this much to raise the cross-entropy, the rest to lower
+    the similarity to the clean images. The reference has 0.3 for CIFAR, 0.4 for Tiny-ImageNet, 0.1
+    for ImageNet."""
+
+    mixup_share: Share = 0.5
+    """Share of plain mixup in AdAutoMix's loss on images without masks, from three images on; the
+    rest is that of clean images."""
 
     one_hot_weight: NonNegative = 1.0
-    """Weight of the classifier's loss on unmixed images."""
+    """Weight of the classifier's loss on unmixed images; of AdAutoMix, with its `mixup_share`. With
+    0, an ablation, they are not shown to it, and mixed images train the one-hot head."""
 
     mixed_weight: NonNegative = 1.0
     """Weight of the classifier's loss on mixed images."""
@@ -165,16 +157,6 @@ class MixSettings(Section):
     label_smoothing: ShareBelowOne = 0.0
     """Share of each label spread evenly over all classes, in all classification losses but the
     decoupled one. The reference's transformers use 0.1."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _alpha_is_the_methods_own(cls, values: Any) -> Any:
-        """Fill in alpha, so that what is saved of a run does not change with the table."""
-        if not isinstance(values, dict):
-            return values
-        given = cast(dict[str, object], values)
-        method = str(given.get("method", "automix"))
-        return given if given.get("alpha") is not None else {**given, "alpha": ALPHAS.get(method)}
 
     @model_validator(mode="after")
     def _the_classifier_learns_something(self) -> Self:
@@ -188,23 +170,26 @@ class MixSettings(Section):
         return self
 
     @model_validator(mode="after")
-    def _the_method_has_what_is_set(self) -> Self:
-        is_automix = self.method == "automix"
+    def _the_mix_block_has_what_is_set(self) -> Self:
+        embeddings = EMBEDDINGS.get(self.method)
+        is_adautomix = self.method == "adautomix"
+        named = " or ".join(f"`{each}`" for each in embeddings or ())
         require(
             Rule(
-                self.alpha is None or ALPHAS[self.method] is not None,
-                f"`mix.alpha` must be unset: `{self.method}` has none",
-                ("mix.method", "mix.alpha"),
+                embeddings is None or self.lam_embedding in embeddings,
+                f"`mix.lam_embedding` must be {named} for `{self.method}`",
+                ("mix.method", "mix.lam_embedding"),
             ),
             Rule(
-                not is_automix or self.loss == "cross_entropy",
-                "`mix.loss` must be `cross_entropy`, the only one that AutoMix has",
-                ("mix.method", "mix.loss"),
+                not is_adautomix or self.upsampling != "random",
+                "`mix.upsampling` must be `nearest` or `bilinear` for `adautomix`",
+                ("mix.method", "mix.upsampling"),
             ),
             Rule(
-                not is_automix or self.decoupled_weight == 0,
-                "`mix.decoupled_weight` must be 0: AutoMix has no decoupled loss",
-                ("mix.method", "mix.decoupled_weight"),
+                not is_adautomix or self.cross_attention,
+                "`mix.cross_attention` must be `true` for `adautomix`, which is not offered "
+                "without",
+                ("mix.method", "mix.cross_attention"),
             ),
         )
         return self

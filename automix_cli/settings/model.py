@@ -34,20 +34,29 @@ class ModelSettings(Section):
     """The classifier that is trained; the momentum classifier is its twin."""
 
     backbone: str = "resnet18"
-    """Name of a timm model with features, or `tiny_resnet`, the small one for the embedded digits.
-    `timm.list_models()` lists them."""
+    """Name of a timm model with features (`timm.list_models()` lists them), or one that timm has
+    not: `tiny_resnet` for the embedded digits, `wide_resnet28_8` and `wide_resnet28_10` for CIFAR.
+    """
 
     stem: Literal["imagenet", "cifar"] = "imagenet"
-    """First layers of a ResNet: timm's own, which shrink an image fourfold, or one 3x3 convolution
-    without shrinking, for images of about 32 pixels."""
+    """First layers of a ResNet or ConvNeXt: timm's own, which shrink an image fourfold, or one 3x3
+    convolution without shrinking, for images of about 32 pixels."""
 
     feature_stage: Index = 3
     """Stage whose feature map feeds the mix block, as counted by timm's `forward_intermediates`.
-    ResNets: 0 is the stem, 1 to 4 are the stages."""
+    ResNets: 0 is the stem, 1 to 4 are the stages; vision transformers: 0 is the first block."""
+
+    merged_feature: bool = False
+    """Whether the mix block sees the stage behind the patch merging that follows it, normalised, as
+    the reference shows a Swin transformer: of Swin-T 768x7x7 instead of 384x14x14."""
 
     drop_path_rate: ShareBelowOne = 0.0
     """Probability of skipping the deepest residual branch in training, falling linearly to 0 at the
     first one."""
+
+    channels_last: bool = True
+    """Whether a pixel's channels lie side by side in memory. The same numbers up to rounding, and
+    faster convolutions."""
 
 
 class EvaluationSettings(Section):

@@ -20,6 +20,8 @@ MOVES_NO_RESULT = (
     "evaluation.batch_size",
     "data.dir",
     "data.download",
+    "data.mirror",
+    "data.workers",
     "train.log_every",
     "train.save_every",
 )
@@ -64,8 +66,11 @@ def literal(text: str) -> object:
 
 
 def value_of(text: str, key: Key) -> object:
-    """The value that `text` means for a key: `none` unsets it, and text needs no quotes."""
-    if key.optional and text == "none":
+    """The value that `text` means for a key: text needs no quotes, and `none` unsets the key.
+
+    Except where `none` is one of the words that the key takes.
+    """
+    if key.optional and text == "none" and text not in key.choices:
         return None
     value = literal(text)
     return text if key.is_text and not isinstance(value, str) else value

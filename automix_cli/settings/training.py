@@ -25,8 +25,9 @@ class OptimizerSettings(Section):
     "The reference" is OpenMixup, the implementation behind the published numbers.
     """
 
-    name: Literal["sgd", "adamw"] = "sgd"
-    """Update rule: `sgd` for ResNets, `adamw` for transformers and ConvNeXt."""
+    name: Literal["sgd", "adamw", "lamb"] = "sgd"
+    """Update rule: `sgd` for ResNets, `adamw` for transformers and ConvNeXt, `lamb` for ResNets by
+    the recipes of "ResNet strikes back" (RSB), with batches of thousands of images."""
 
     lr: Positive = 0.1
     """Learning rate at the start of the run (after warm-up), for the global batch."""
@@ -37,19 +38,19 @@ class OptimizerSettings(Section):
 
     momentum: ShareBelowOne = 0.9
     """Momentum of SGD; `train.momentum_coefficient` is the one of the momentum classifier. Not
-    used by `adamw`."""
+    used by the others."""
 
     nesterov: bool = False
-    """Whether SGD looks ahead by Nesterov's rule. Not used by `adamw`."""
+    """Whether SGD looks ahead by Nesterov's rule. Not used by the others."""
 
     beta1: ShareBelowOne = 0.9
-    """AdamW's decay of the mean of gradients. Not used by `sgd`."""
+    """AdamW's and LAMB's decay of the mean of gradients. Not used by `sgd`."""
 
     beta2: ShareBelowOne = 0.999
-    """AdamW's decay of the mean of squared gradients. Not used by `sgd`."""
+    """AdamW's and LAMB's decay of the mean of squared gradients. Not used by `sgd`."""
 
     eps: Positive = 1e-8
-    """AdamW's term against division by zero. Not used by `sgd`."""
+    """AdamW's and LAMB's term against division by zero; RSB has 1e-6. Not used by `sgd`."""
 
     weight_decay: NonNegative = 1e-4
     """Weight decay per step, times the learning rate. Transformers use 0.05 with `adamw`."""
@@ -85,7 +86,7 @@ class OptimizerSettings(Section):
 
     clip_norm: Positive | None = None
     """Largest norm of the gradient of classifier and mix block together; unset: no clipping. The
-    reference's transformers use 5 to 20."""
+    reference's transformers use 5 to 20, RSB's LAMB 1."""
 
     @model_validator(mode="after")
     def _rates_and_momenta_agree(self) -> Self:

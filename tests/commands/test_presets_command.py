@@ -10,11 +10,36 @@ from automix_cli.settings.layering import Overrides, load
 from automix_cli.settings.toml import changed_keys
 
 
-def test_list_shows_every_preset_with_its_expectation(automix) -> None:
-    shown = " ".join(automix("presets", "list").stdout.split())
+def test_list_shows_every_preset_once_under_its_data_set(automix) -> None:
+    shown = automix("presets", "list").stdout
+    headings = [line for line in shown.splitlines() if line and line[0] not in " `"]
+    assert headings == sorted({name.split("-")[0] for name in presets.names()})
+    rows = [line for line in shown.splitlines() if line.startswith("  ") and line[2] != " "]
+    listed = [row.split()[0] for row in rows]
+    assert listed == presets.names()
+    words = " ".join(shown.split())
+    assert all(f"{name} {presets.read(name).summary}" in words for name in presets.names())
+    assert len(shown.splitlines()) < 70
+
+
+def test_list_of_a_data_set_shows_what_to_expect_of_its_presets_alone(automix) -> None:
+    shown = " ".join(automix("presets", "list", "cifar10-").stdout.split())
     for name in presets.names():
         preset = presets.read(name)
-        assert f"{name} {preset.summary} expects {preset.expects}" in shown
+        about = f"{name} {preset.summary} expects {preset.expects}"
+        assert (about in shown) == name.startswith("cifar10-")
+
+
+def test_list_of_nothing_is_an_error_with_advice(automix) -> None:
+    result = automix("presets", "list", "cifar1000")
+    assert result.exit_code == 2
+    assert "error: no preset has `cifar1000` in its name" in result.stderr
+    assert "hint: `automix presets list` shows all of them" in result.stderr
+
+
+def test_list_as_json_can_be_of_a_selection(automix) -> None:
+    rows = json.loads(automix("presets", "list", "wrn", "--json").stdout)["presets"]
+    assert [row["name"] for row in rows] == ["cifar100-wrn28-8"]
 
 
 def test_list_as_json_has_the_provenance_of_every_preset(automix) -> None:
@@ -98,7 +123,8 @@ def test_an_unknown_preset_is_exit_code_2(automix, command: str) -> None:
     assert "error: unknown preset `no-such`" in result.stderr
 
 
-def test_lines_fit_a_narrow_terminal(automix, monkeypatch) -> None:
+@pytest.mark.parametrize("selection", [(), ("imagenet",)], ids=["all", "some"])
+def test_lines_fit_a_narrow_terminal(automix, monkeypatch, selection: tuple[str, ...]) -> None:
     monkeypatch.setenv("COLUMNS", "60")
-    shown = automix("presets", "list").stdout
+    shown = automix("presets", "list", *selection).stdout
     assert max(len(line) for line in shown.splitlines()) <= 60

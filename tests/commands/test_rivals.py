@@ -8,11 +8,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from automix_cli.settings.mix import ALPHAS
+from automix_cli.settings.mix import ALPHAS, LEARNED
 from tests.commands.conftest import QUICK, Automix, records_of
 from tests.commands.test_train import RUN_FILES
+from tests.needs import needs
 
-RIVALS = [name for name in ALPHAS if name != "automix"]
+RIVALS = [name for name in ALPHAS if name not in LEARNED]
+VIT = ("--set=model.backbone=test_vit", "--set=model.stem=imagenet")
 QUICKER = (*QUICK, "--set=train.max_steps=3", "--set=evaluation.batch_size=360")
 
 
@@ -33,15 +35,17 @@ def model_of(tmp_path: Path):
 
 
 def test_every_rival_has_a_name_on_the_command_line() -> None:
-    from automix_cli.method import RIVALS as TRAINABLE
+    from automix_cli.method import TRAINABLE
 
     assert set(RIVALS) == set(TRAINABLE)
 
 
 def test_a_method_has_an_alpha_exactly_if_its_mixer_takes_one() -> None:
-    from automix_cli.method import RIVALS as TRAINABLE
+    from automix_cli.method import INSIDE
+    from automix_cli.method import RIVALS as OUTSIDE
 
-    for name, rival in TRAINABLE.items():
+    assert all(ALPHAS[name] is not None for name in INSIDE)
+    for name, rival in OUTSIDE.items():
         assert rival.has_alpha == (ALPHAS[name] is not None)
 
 
@@ -49,7 +53,8 @@ def test_a_method_has_an_alpha_exactly_if_its_mixer_takes_one() -> None:
 def test_a_rival_trains_to_a_whole_run_folder(
     automix: Automix, tmp_path: Path, method: str, model_of
 ) -> None:
-    summary = train(automix, "--method", method)
+    needed = [f"--set={each}" for each in needs(method, tmp_path)]
+    summary = train(automix, "--method", method, *needed)
     assert {each.name for each in (tmp_path / "run").iterdir()} == RUN_FILES
     assert summary["method"] == method
     assert summary["stands_for"] == "momentum_one_hot"
@@ -98,10 +103,11 @@ def test_the_portable_classifier_is_the_momentum_classifier_and_eval_repeats_its
     assert automix("eval", "--checkpoint", path, "--json").exit_code == 0
 
 
-@pytest.mark.parametrize("method", ["cutmix", "comixup"])
+@pytest.mark.parametrize("method", ["cutmix", "comixup", "manifoldmix", "transmix"])
 def test_stopping_and_going_on_is_exact(automix: Automix, tmp_path: Path, method: str) -> None:
-    train(automix, "-m", method, output="whole")
-    train(automix, "-m", method, "--set=train.max_steps=1", output="half")
+    needed = [f"--set={each}" for each in needs(method, tmp_path)]
+    train(automix, "-m", method, *needed, output="whole")
+    train(automix, "-m", method, *needed, "--set=train.max_steps=1", output="half")
     result = automix("train", "--resume", "half", "--set", "train.max_steps=3")
     assert result.exit_code == 0, result.output
     whole, half = (tmp_path / name / "classifier.safetensors" for name in ("whole", "half"))
@@ -171,23 +177,39 @@ def test_a_folder_that_nobody_named_is_named_after_preset_and_method(
     assert len(list(folder.glob("*-seed3/summary.json"))) == 1
 
 
+@pytest.mark.parametrize("content", [None, b"", b"no weights"], ids=["missing", "empty", "other"])
+def test_a_file_of_weights_that_is_not_there_or_none_is_named(
+    automix: Automix, tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "weights.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    named = f"--set=mix.attention_checkpoint={path}"
+    result = automix("train", *QUICKER, "-m", "attentivemix", named, "-o", "run")
+    assert result.exit_code == 4
+    assert str(path) in result.stderr
+    assert "hint: " in result.stderr
+
+
 @pytest.mark.parametrize(
     ("more", "parts"),
     [
         (("-m", "cutmx"), ("`mix.method` must be one of", "did you mean `cutmix`?", "--method")),
         (("-m", "vanilla", "--set=mix.alpha=1.0"), ("`vanilla` has none", "(from --set)")),
-        (("--set=mix.loss=bce",), ("the only one that AutoMix has",)),
+        (("--set=mix.loss=bce",), ("the only one that `automix` has",)),
+        (("-m", "attentivemix"), ("`mix.attention_checkpoint` must name a file", "`resnet18`")),
         (
-            (
-                "-m",
-                "snapmix",
-                "--set=model.backbone=vit_tiny_patch16_224",
-                "--set=model.stem=imagenet",
-            ),
+            ("-m", "snapmix", *VIT),
             ("`snapmix` cannot train this model", "must end in a feature map"),
         ),
+        (("-m", "manifoldmix", *VIT), ("`manifoldmix` cannot train", "three stages or more")),
+        (("-m", "alignmix", *VIT), ("`alignmix` cannot train", "must end in a feature map")),
+        (("-m", "transmix"), ("`transmix` cannot train", "classifies by a class token")),
     ],
-    ids=["unknown method", "no alpha", "no such loss", "no feature map"],
+    ids=[
+        *("unknown method", "no alpha", "no such loss", "no weights", "no feature map"),
+        *("no stages", "no last map", "no class token"),
+    ],
 )
 def test_what_cannot_be_trained_is_a_settings_error(
     automix: Automix, more: tuple[str, ...], parts: tuple[str, ...]

@@ -12,7 +12,6 @@ from automix_cli.data.augment import (
     Normalization,
     crop_and_flip,
     draw_augmentation,
-    pad_by_reflection,
 )
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
@@ -29,39 +28,37 @@ def draws(num_images: int, padding: int = 4, *, flip: bool = True) -> Augmentati
     return draw_augmentation(rng, num_images, crop_padding=padding, flip=flip)
 
 
-@pytest.mark.parametrize("padding", [0, 1, 4, 7])
-def test_padding_is_torchs_reflection(padding: int) -> None:
-    images = random_images(3, height=8, width=11)
-    wanted = F.pad(images.float(), (padding,) * 4, mode="reflect").to(torch.uint8)
-    assert torch.equal(pad_by_reflection(images, padding), wanted)
+def cropped(images: Tensor, padding: int, indices: Tensor, drawn: Augmentation) -> Tensor:
+    return crop_and_flip(images, padding, indices, drawn.offsets[indices], drawn.flips[indices])
 
 
 @pytest.mark.parametrize("padding", [-1, 8])
 def test_padding_beyond_what_can_be_mirrored_is_refused(padding: int) -> None:
     with pytest.raises(ValueError, match=rf"padding must be in \[0, 8\), got {padding}"):
-        pad_by_reflection(random_images(1, height=8, width=11), padding)
+        cropped(random_images(1, height=8, width=11), padding, torch.arange(1), draws(1))
 
 
-@pytest.mark.parametrize(("height", "width", "padding"), [(32, 32, 4), (9, 12, 2), (8, 8, 0)])
+@pytest.mark.parametrize(
+    ("height", "width", "padding"), [(32, 32, 4), (9, 12, 2), (8, 8, 0), (8, 11, 7)]
+)
 def test_a_batch_is_cropped_like_its_images_one_by_one(
     height: int, width: int, padding: int
 ) -> None:
     images = random_images(40, height, width)
     drawn = draws(40, padding)
     indices = torch.from_numpy(np.random.default_rng(2).permutation(40)[:25])
-    batch = crop_and_flip(pad_by_reflection(images, padding), padding, indices, drawn)
-    for cropped, index in zip(batch, indices.tolist(), strict=True):
+    batch = cropped(images, padding, indices, drawn)
+    for found, index in zip(batch, indices.tolist(), strict=True):
         top, left = drawn.offsets[index].tolist()
         padded = F.pad(images[index, None].float(), (padding,) * 4, mode="reflect")[0]
         wanted = padded[:, top : top + height, left : left + width]
         wanted = wanted.flip(2) if drawn.flips[index] else wanted
-        assert torch.equal(cropped.float(), wanted)
+        assert torch.equal(found.float(), wanted)
 
 
 def test_the_whole_path_agrees_with_torchvision_on_the_same_draws() -> None:
     images, drawn = random_images(20), draws(20)
-    cropped = crop_and_flip(pad_by_reflection(images, 4), 4, torch.arange(20), drawn)
-    batch = Normalization(MEAN, STD, "cpu")(cropped)
+    batch = Normalization(MEAN, STD, "cpu")(cropped(images, 4, torch.arange(20), drawn))
     for index in range(20):
         top, left = drawn.offsets[index].tolist()
         wanted = transforms.pad(images[index], [4], padding_mode="reflect")
@@ -96,7 +93,7 @@ def test_without_mirroring_the_crops_stay_the_same() -> None:
 def test_without_padding_the_images_stay_whole() -> None:
     images = random_images(10)
     drawn = draws(10, padding=0, flip=False)
-    assert torch.equal(crop_and_flip(images, 0, torch.arange(10), drawn), images)
+    assert torch.equal(cropped(images, 0, torch.arange(10), drawn), images)
 
 
 @pytest.mark.parametrize(

@@ -7,19 +7,24 @@ import pytest
 import torch
 from torch import Tensor
 
-from automix_cli.data.batches import Batch, BatchPlan, TrainBatches, evaluation_batches
+from automix_cli.data.batch_plan import Batch, BatchPlan
+from automix_cli.data.batches import TrainBatches, evaluation_batches
 from automix_cli.data.image_set import ImageSet
+from automix_cli.data.loading import Loading
+from automix_cli.data.recipe import Recipe, View
 
 PLAN = BatchPlan(
+    num_images=10,
     batch_size=4,
     accumulation_steps=1,
     drop_last=False,
-    crop_padding=2,
-    flip=True,
     seed=0,
     rank=0,
     num_ranks=1,
 )
+RECIPE = Recipe(size=6, crop="pad", crop_padding=2, flip=True)
+VIEW = View((0.5,), (0.25,), size=6)
+HERE = Loading(torch.device("cpu"), num_workers=0)
 SHARED_OUT = [  # images, batch, ranks, accumulation steps
     (10, 4, 1, 1),
     (10, 4, 2, 1),
@@ -41,8 +46,8 @@ def numbered_images(num_images: int) -> ImageSet:
 
 
 def train_batches(num_images: int, **changes: int | bool) -> TrainBatches:
-    plan = replace(PLAN, **changes)
-    return TrainBatches(numbered_images(num_images), (0.5,), (0.25,), plan, "cpu")
+    plan = replace(PLAN, num_images=num_images, **changes)
+    return TrainBatches(numbered_images(num_images), RECIPE, VIEW, plan, "cpu")
 
 
 def all_ranks(
@@ -205,7 +210,8 @@ def test_seeds_differ_in_order_and_in_crops() -> None:
 
 
 def test_without_augmentation_images_are_only_normalised() -> None:
-    (batch,) = train_batches(10, crop_padding=0, flip=False).at(0)
+    recipe = replace(RECIPE, crop_padding=0, flip=False)
+    (batch,) = TrainBatches(numbered_images(10), recipe, VIEW, PLAN, "cpu").at(0)
     stored = numbered_images(10).images[batch.labels]
     torch.testing.assert_close(batch.images, (stored / 255 - 0.5) / 0.25)
 
@@ -232,7 +238,7 @@ def test_a_batch_that_cannot_be_shared_out_is_refused() -> None:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"accumulation_steps": 0}, "accumulation_steps must be >= 1, got 0"),
+        ({"accumulation_steps": 0}, "accumulation_steps and repeats must be >= 1, got 0 and 1"),
         ({"rank": 2, "num_ranks": 2}, r"rank must be in \[0, 2\), got 2"),
         ({"rank": -1}, r"rank must be in \[0, 1\), got -1"),
     ],
@@ -255,7 +261,7 @@ def test_evaluation_sees_every_image_once_and_unchanged(num_ranks: int, batch_si
         batch
         for rank in range(num_ranks)
         for batch in evaluation_batches(
-            image_set, (0.5,), (0.25,), batch_size=batch_size, rank=rank, num_ranks=num_ranks
+            image_set, VIEW, HERE, batch_size=batch_size, rank=rank, num_ranks=num_ranks
         )
     ]
     assert torch.cat([labels for _, labels in batches]).tolist() == list(range(5))
@@ -271,7 +277,7 @@ def test_evaluation_sees_every_image_once_and_unchanged(num_ranks: int, batch_si
 def test_an_evaluation_out_of_range_is_refused(batch_size: int, rank: int, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         evaluation_batches(
-            numbered_images(5), (0.5,), (0.25,), batch_size=batch_size, rank=rank, num_ranks=2
+            numbered_images(5), VIEW, HERE, batch_size=batch_size, rank=rank, num_ranks=2
         )
 
 
@@ -281,7 +287,8 @@ def test_an_accelerator_makes_the_same_batches_as_the_processor() -> None:
     device = torch.accelerator.current_accelerator()
     assert device is not None
     here = train_batches(40, batch_size=16)
-    there = TrainBatches(numbered_images(40), (0.5,), (0.25,), replace(PLAN, batch_size=16), device)
+    plan = replace(PLAN, num_images=40, batch_size=16)
+    there = TrainBatches(numbered_images(40), RECIPE, VIEW, plan, device)
     for step in range(2 * here.steps_per_epoch):
         for one, other in zip(here.at(step), there.at(step), strict=True):
             assert other.images.device.type == device.type

@@ -9,14 +9,14 @@ import pytest
 import torch
 from published_cifar import Publication
 
-from automix_cli.data.datasets import DataSplits, load_splits, stratified_indices
+from automix_cli.data.datasets import DataRequest, DataSplits, load_splits, stratified_indices
 from automix_cli.errors import DataError
 
 NOWHERE = Path("no-such-folder")
 
 
 def digits(holdout: float = 0) -> DataSplits:
-    return load_splits("digits", NOWHERE, download=False, holdout=holdout)
+    return load_splits(DataRequest("digits", NOWHERE, holdout=holdout))
 
 
 def rows(images: torch.Tensor) -> list[bytes]:
@@ -35,7 +35,7 @@ def test_cifar_is_normalised_as_in_the_reference(
     name: Any, publish: Callable[[str], Publication], tmp_path: Path
 ) -> None:
     publish(name).unpack_into(tmp_path)
-    splits = load_splits(name, tmp_path, download=False, holdout=0)
+    splits = load_splits(DataRequest(name, tmp_path))
     assert splits.mean == (0.4914, 0.4822, 0.4465)
     assert splits.std == (0.2023, 0.1994, 0.2010)
 
@@ -46,12 +46,12 @@ def test_a_folder_in_the_home_folder_is_found(
     publish("cifar100").unpack_into(tmp_path / "data")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    assert len(load_splits("cifar100", Path("~/data"), download=False, holdout=0).test) == 8
+    assert len(load_splits(DataRequest("cifar100", Path("~/data"))).test) == 8
 
 
 def test_an_unknown_data_set_is_refused() -> None:
-    with pytest.raises(ValueError, match="name must be one of digits, cifar10, cifar100, got 'mn"):
-        load_splits("mnist", NOWHERE, download=False, holdout=0)  # a wrong name on purpose
+    with pytest.raises(ValueError, match=r"name must be one of digits, .*, got 'no-such-data'"):
+        load_splits(DataRequest("no-such-data"))
 
 
 def test_held_out_images_are_taken_from_training_and_nothing_is_lost() -> None:
@@ -112,7 +112,7 @@ def test_more_samples_than_there_are_cannot_be_chosen() -> None:
 
 
 def limited(num_images: int | None, holdout: float = 0) -> DataSplits:
-    return load_splits("digits", NOWHERE, download=False, holdout=holdout, train_limit=num_images)
+    return load_splits(DataRequest("digits", NOWHERE, holdout=holdout, train_limit=num_images))
 
 
 def test_a_limit_keeps_the_share_of_each_class_and_the_test_set() -> None:

@@ -1,15 +1,19 @@
 """What is missing is fetched once, whole, and never over what is there."""
 
+import io
 import shutil
+import tarfile
 import threading
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from published_cifar import Publication, md5_of
 
 from automix_cli.data.cifar import cifar_source, load_cifar
-from automix_cli.data.download import fetch
+from automix_cli.data.download import Archive, fetch
 from automix_cli.errors import DataError
 
 Publish = Callable[[str], Publication]
@@ -157,3 +161,96 @@ def test_a_data_folder_that_is_a_file_is_reported(publish: Publish, tmp_path: Pa
     (tmp_path / "data").write_text("not a folder")
     error = failure(tmp_path / "data", download=True)
     assert "cannot be read (Not a directory)" in error.message
+
+
+def test_a_mirror_is_asked_first_and_the_publisher_after_it(
+    served: Publication, tmp_path: Path
+) -> None:
+    archive = cifar_source("cifar100").archive
+    address = archive.url.rpartition("/")[0]
+    fetch(archive, tmp_path / "a", download=True, mirror=f"{address}/none")
+    assert f"/none/{archive.file_name}" in served.requests[0]
+    assert not archive.missing_from(tmp_path / "a")
+    served.monkeypatch.setattr(served.source, "url", "http://127.0.0.1:9/nobody")
+    fetch(cifar_source("cifar100").archive, tmp_path / "b", download=True, mirror=address)
+    assert not archive.missing_from(tmp_path / "b")
+
+
+def test_a_failure_names_the_mirror_and_the_publisher(served: Publication, tmp_path: Path) -> None:
+    archive = replace(cifar_source("cifar100").archive, md5="0" * 32)
+    mirror = "http://127.0.0.1:9/nobody"
+    with pytest.raises(DataError) as caught:
+        fetch(archive, tmp_path, download=True, mirror=mirror)
+    wanted = f"fetching `{mirror}/{archive.file_name}`, then `{served.source.url}` failed"
+    assert wanted in caught.value.message
+
+
+def packed(kind: str, path: Path, name: str) -> Path:
+    """Write an archive that holds one file under a name."""
+    content = b"from outside"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(name, content)
+    else:
+        with tarfile.open(path, "w:gz") as archive:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "things/../../../escaped", "/../escaped"])
+@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
+def test_an_archive_that_leads_outside_writes_nothing_there(
+    kind: str, name: str, tmp_path: Path
+) -> None:
+    directory = tmp_path / "data"
+    directory.mkdir()
+    path = packed(kind, directory / f"things.{kind}", name)
+    archive = Archive(
+        "Things", "http://nowhere", path.name, md5_of(path.read_bytes()), "things", ("inside",)
+    )
+    with pytest.raises(DataError, match="Things needs `inside`"):
+        fetch(archive, directory, download=False)
+    assert list(tmp_path.rglob("escaped")) == []
+    assert not Path("/escaped").exists()
+
+
+def test_whole_folders_are_moved_to_their_place(tmp_path: Path) -> None:
+    path = packed("tar.gz", tmp_path / "things.tar.gz", "jpg/deep/a.jpg")
+    md5 = md5_of(path.read_bytes())
+    archive = Archive("Things", "http://nowhere", path.name, md5, "set/raw", ("jpg",), "")
+    fetch(archive, tmp_path, download=False)
+    assert (tmp_path / "set/raw/jpg/deep/a.jpg").read_bytes() == b"from outside"
+
+
+def test_a_file_that_is_not_packed_is_its_own_archive(tmp_path: Path) -> None:
+    (tmp_path / "labels.mat").write_bytes(b"labels")
+    archive = Archive(
+        *("Things", "http://nowhere", "labels.mat", md5_of(b"labels"), "set", ("labels.mat",)),
+        is_packed=False,
+    )
+    fetch(archive, tmp_path, download=False)
+    assert (tmp_path / "set/labels.mat").read_bytes() == b"labels"
+    assert (tmp_path / "labels.mat").exists()
+
+
+@pytest.fixture
+def nearly_full_disk(served: Publication) -> Iterator[Publication]:
+    """No file of this process may grow beyond 20,000 bytes; the archives are larger."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    yield served
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_behind(
+    nearly_full_disk: Publication, tmp_path: Path
+) -> None:
+    error = failure(tmp_path / "data", download=True)
+    assert nearly_full_disk.archive.stat().st_size > 20_000
+    reason = f"File too large); there is no room for it under `{tmp_path / 'data'}`"
+    assert reason in error.message
+    assert error.exit_code == 3
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [".cifar-100-python.lock"]

@@ -1,5 +1,6 @@
 """The training step does what its page says."""
 
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -11,8 +12,10 @@ from automix_cli.engine.loop import micro_batches
 from automix_cli.engine.runtime import seed_step
 from automix_cli.engine.step import train_step
 from automix_cli.method import AutoMix, Losses
+from automix_cli.method.mixers import host
 from automix_cli.settings.mix import ALPHAS
 from tests.engine.conftest import Prepare
+from tests.needs import needs
 
 
 def one_step(prepared: Prepared, step: int = 0) -> Losses:
@@ -99,15 +102,16 @@ def test_clipping_bounds_the_change_of_the_weights(prepare: Prepare) -> None:
 
 @pytest.mark.parametrize("method", ALPHAS)
 def test_the_step_never_waits_for_the_device(
-    prepare: Prepare, monkeypatch: pytest.MonkeyPatch, method: str
+    prepare: Prepare, monkeypatch: pytest.MonkeyPatch, method: str, tmp_path: Path
 ) -> None:
-    prepared = prepare(f"mix.method={method}")
+    prepared = prepare(f"mix.method={method}", *needs(method, tmp_path))
     training = prepared.training
     batches, values = micro_batches(training, 0, 0), training.values_at(0)
 
     def refuse(*_: object) -> None:
         raise AssertionError("the step asked the device for a value")
 
+    monkeypatch.setattr(host, "HOST_DEVICES", frozenset[str]())  # as on an accelerator
     for name in ("item", "tolist", "__bool__", "__float__", "__int__", "numpy"):
         monkeypatch.setattr(Tensor, name, refuse)
     train_step(training.accelerator, training.model, training.optimizer, batches, values)

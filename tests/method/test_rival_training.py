@@ -39,7 +39,10 @@ class Seeing(ToyClassifier):
 @pytest.fixture
 def make() -> Make:
     def rival(method: str, **options: object) -> RivalTraining:
-        return RivalTraining(Seeing(), Seeing(), RivalOptions(method=method, **options))
+        rival_options = RivalOptions(method=method, **options)
+        return RivalTraining(
+            Seeing(), Seeing(), rival_options, lambda images: images[..., ::4, ::4]
+        )
 
     return rival
 

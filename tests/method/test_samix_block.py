@@ -124,7 +124,8 @@ def test_one_projection_serves_both_pairings(pairing: Pairing) -> None:
 
 def test_query_and_key_are_ordinary_convolutions_of_both_images_stacked(pairing: Pairing) -> None:
     block, features = make_block(), torch.rand(6, CHANNELS, 4, 4)
-    projection = block.project(features)
+    projection = block.project(features).attention
+    assert projection is not None
     stacked = torch.cat([features, features[pairing.perm]], dim=1)
     for conv, first, second in (
         (block.query, projection.query_as_first, projection.query_as_second),

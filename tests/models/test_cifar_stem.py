@@ -104,7 +104,7 @@ def test_the_last_norm_of_every_residual_branch_starts_at_zero(name: str, last: 
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("convnext_atto", "not a ConvNeXt"),
+        ("convnext_atto_ols", "replaces one convolution over patches"),
         ("vit_tiny_patch16_224", "not a VisionTransformer"),
         ("resnet18d", "not a stem of several layers"),
         ("resnet26t", "not a stem of several layers"),
@@ -115,7 +115,47 @@ def test_backbones_that_it_does_not_fit_are_refused(name: str, problem: str) -> 
         use_cifar_stem(timm.create_model(name, num_classes=0))
 
 
-def test_a_second_time_is_refused() -> None:
-    backbone = use_cifar_stem(timm.create_model("resnet18", num_classes=0))
-    with pytest.raises(ValueError, match="replaces one convolution and a max-pool"):
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("resnet18", "replaces one convolution and a max-pool"),
+        ("convnext_atto", "replaces one convolution over patches"),
+    ],
+)
+def test_a_second_time_is_refused(name: str, problem: str) -> None:
+    backbone = use_cifar_stem(timm.create_model(name, num_classes=0))
+    with pytest.raises(ValueError, match=problem):
         use_cifar_stem(backbone)
+
+
+def test_cifar_convnext_tiny_has_the_number_of_parameters_of_its_definition() -> None:
+    # Liu et al. 2022: depthwise 7x7, LayerNorm, two linear maps around four times the width, layer
+    # scale; LayerNorm and 2x2 convolution between stages; LayerNorm behind the mean.
+    widths, depths = (96, 192, 384, 768), (3, 3, 9, 3)
+    total = conv(3, 96, 3) + 96 + 2 * 96
+    for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
+        block = conv(1, width, 7) + width + 2 * width + width
+        total += depth * (block + linear(width, 4 * width) + linear(4 * width, width))
+        if stage:
+            before = widths[stage - 1]
+            total += 2 * before + conv(before, width, 2) + width
+    total += 2 * 768
+    backbone = use_cifar_stem(timm.create_model("convnext_tiny", num_classes=0))
+    assert num_parameters(backbone) == total == 27_818_112
+    # The one with the stem of ImageNet has 28,589,128, with 1,000 classes (torchvision).
+    assert total - conv(3, 96, 3) + conv(3, 96, 4) + linear(768, 1000) == 28_589_128
+
+
+def test_a_convnext_keeps_the_positions_that_small_images_need() -> None:
+    backbone = use_cifar_stem(timm.create_model("convnext_atto", num_classes=0)).eval()
+    with torch.no_grad():
+        maps = backbone.forward_intermediates(torch.zeros(1, 3, 32, 32), intermediates_only=True)
+    assert [each.shape[2] for each in maps] == [32, 16, 8, 4]
+    assert [32 // each["reduction"] for each in backbone.feature_info] == [32, 16, 8, 4]
+
+
+def test_the_new_convolution_of_a_convnext_is_initialised_as_its_others() -> None:
+    stem = use_cifar_stem(timm.create_model("convnext_tiny", num_classes=0)).stem
+    # 2,592 draws: the standard error of their deviation is 1.4 %, so 6 % is four of them.
+    assert stem[0].weight.std().item() == pytest.approx(0.02, rel=0.06)
+    assert stem[0].bias.abs().max() == 0

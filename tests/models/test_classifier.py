@@ -20,6 +20,7 @@ TINY = ClassifierSpec(
     drop_path_rate=0.0,
 )
 RESNET = replace(TINY, backbone="resnet18")
+WIDE = replace(TINY, backbone="wide_resnet28_8", feature_stage=2, image_size=8)
 VIT = replace(TINY, backbone="vit_tiny_patch16_224", stem="imagenet", image_size=64)
 FAMILIES = [  # small members of unlike families; stage, and the shape of its feature at 64 pixels
     ("tiny_resnet", "imagenet", 3, (64, 16, 16)),
@@ -34,6 +35,8 @@ FAMILIES = [  # small members of unlike families; stage, and the shape of its fe
     ("efficientnet_lite0", "imagenet", 2, (40, 8, 8)),
     ("regnetx_002", "imagenet", 1, (24, 16, 16)),
     ("densenet121", "imagenet", 2, (512, 8, 8)),
+    ("convnext_atto", "cifar", 2, (160, 16, 16)),
+    ("pvt_v2_b0", "imagenet", 2, (160, 4, 4)),
 ]
 families = pytest.mark.parametrize(
     ("backbone", "stem", "stage", "shape"), FAMILIES, ids=[f"{f[0]}-{f[1]}" for f in FAMILIES]
@@ -206,7 +209,9 @@ def test_no_stochastic_depth_is_none_even_where_timm_defaults_to_some() -> None:
         ({"feature_stage": 5}, r"feature_stage must be in \[0, 4\], got 5"),
         ({"feature_stage": -1}, r"feature_stage must be in \[0, 4\], got -1"),
         ({"image_size": 30}, r"8 x 8 cells of 4 x 4 pixels, which do not fill such an image"),
-        ({"backbone": "convnext_atto"}, "stem `cifar` fits timm's ResNet and ResNeXt"),
+        ({"backbone": "regnetx_002"}, "stem `cifar` fits timm's ResNet, ResNeXt and ConvNeXt"),
+        ({"merged_feature": True}, "for timm's SwinTransformer, not for a ResNet"),
+        ({"backbone": "wide_resnet28_8", "drop_path_rate": 0.1}, "has no stochastic depth"),
         ({"backbone": "vgg11", "stem": "imagenet", "drop_path_rate": 0.1}, "no stochastic depth"),
         ({"backbone": "inception_v3", "stem": "imagenet"}, "`inception_v3` for images of 3 x 32 x"),
     ],
@@ -250,9 +255,10 @@ def test_a_backbone_that_cannot_give_both_in_one_pass_is_refused() -> None:
         build_classifier(spec)
 
 
-def test_the_mean_of_the_last_map_of_a_resnet_is_the_embedding() -> None:
-    classifier = build_classifier(TINY).eval()
-    images = torch.randn(2, TINY.in_channels, TINY.image_size, TINY.image_size)
+@pytest.mark.parametrize("spec", [TINY, WIDE], ids=["tiny", "wide"])
+def test_the_mean_of_the_last_map_of_a_resnet_is_the_embedding(spec: ClassifierSpec) -> None:
+    classifier = build_classifier(spec).eval()
+    images = torch.randn(2, spec.in_channels, spec.image_size, spec.image_size)
     mean = classifier.last_map(images).mean(dim=(2, 3))
     torch.testing.assert_close(mean, classifier.embed(images))
 

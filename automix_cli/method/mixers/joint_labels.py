@@ -21,6 +21,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from automix_cli.method.mixers.host import is_on_host
+
 NUM_STARTS = 6
 """Labellings to start from. With these and `NUM_SWEEPS`, costs of Co-Mixup's kind on 3 x 3 cells
 are within 1 % of the minimum (tests/method/mixers/test_joint_labels.py)."""
@@ -46,7 +48,7 @@ def cheapest_labels(
         Block coordinate descent by dynamic programming. Takes the place of the alpha-beta swaps of
         gco, which run on the host, one grid after the other, and end in a local minimum too.
     """
-    if cost.device.type != "cpu":
+    if not is_on_host(cost):
         return _descend(cost, pair_cost)
     labels = _labels_worth_a_try(cost, pair_cost)
     rows = labels[..., None, None].expand(-1, -1, *cost.shape[2:])
@@ -90,7 +92,7 @@ def _descend(
         before = now
         now = _choose_rows(now, across, pairs)
         now = _choose_rows(now.transpose(0, 1), along, pairs).transpose(0, 1)
-        if now.device.type == "cpu" and torch.equal(now, before):
+        if is_on_host(now) and torch.equal(now, before):
             break
     labels = now.permute(2, 0, 1)
     reached = labelling_cost(labels, costs, pair_costs).view(n, num_starts)

@@ -26,6 +26,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from automix_cli.method.mixers.host import is_on_host
+
 ITERATIONS = 200
 """Of the primal-dual method, at most. They reach the minimum of every grid that could be checked,
 up to 16 rows of 6 (tests/method/mixers/test_puzzle_labels.py)."""
@@ -92,7 +94,7 @@ def cheapest_shares(costs: LabelCosts, iterations: int = ITERATIONS) -> Float[Te
         minimum, with costs rounded to integers.
     """
     state = _start(costs)
-    if costs.choice.device.type != "cpu":
+    if not is_on_host(costs.choice):
         _advance(state, iterations)
         return _best_cut(state)[0]
     shares, left, behind = torch.empty_like(state.levels), torch.arange(len(state.levels)), 0

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from automix_cli.method.mixers.host import is_on_host
 from automix_cli.method.mixers.puzzle_applicants import sources_of_visible
 
 
@@ -39,7 +40,7 @@ def sources_of_cells(
         rows. Differs: among the applicants only; the reference also compares with zeros for cells
         that did not apply, which may leave a place of no saliency empty.
     """
-    if saliency.device.type != "cpu":
+    if not is_on_host(saliency):
         return sources_by_rounds(saliency, shares, distance_cost)
     seen = (shares > 0).numpy()
     return torch.from_numpy(sources_of_visible(saliency.float().numpy(), seen, distance_cost))

@@ -1,0 +1,190 @@
+"""`automix bench`: what a training step costs, beside a plain one, part by part."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from automix_cli.commands.bench_setups import (
+    PLAIN,
+    VANILLA,
+    Setup,
+    arms,
+    grown_arms,
+    set_up,
+    watched_calls,
+)
+from automix_cli.commands.compare_cells import Arm, settings_of
+from automix_cli.commands.requests import BenchRequest
+from automix_cli.commands.train import with_default_preset
+from automix_cli.engine.arithmetic import count_flops, matrix_product_ceiling
+from automix_cli.engine.phases import PhaseClock
+from automix_cli.engine.runtime import peak_memory_bytes
+from automix_cli.errors import AutoMixError, SettingsError
+from automix_cli.reporting import records
+from automix_cli.reporting.bench_tables import bench_tables, growth_figure
+from automix_cli.reporting.figures import save_figure
+from automix_cli.reporting.progress import say
+from automix_cli.reporting.tables import print_tables
+from automix_cli.settings.layering import Overrides
+from automix_cli.settings.toml import dump_toml
+
+SCHEMA_VERSION = 1
+STEM = "bench"
+STEPS_FOR_MEMORY = 2
+
+
+def run(overrides: Overrides, request: BenchRequest) -> None:
+    """Time all configurations in turns, and show what was found.
+
+    Raises:
+        AutoMixError: anything a person can mend; the exit code says what kind.
+    """
+    overrides = with_default_preset(overrides)
+    if request.memory_only:
+        sys.stdout.write(
+            json.dumps({"peak_memory_bytes": peak_of_this_process(overrides, request)})
+        )
+        return
+    if request.rounds < 1:
+        raise SettingsError(f"`--rounds` must be at least 1, got `{request.rounds}`")
+    chosen, grown = arms(request), grown_arms(request)
+    setups = [set_up(arm, overrides, request.num_classes) for arm in chosen]
+    if setups[0].prepared.training.accelerator.num_processes > 1:
+        raise SettingsError(
+            "`automix bench` measures one process, and was started as several",
+            hint="run it without `accelerate launch` or `torchrun`",
+        )
+    say(f"timing {len(setups)} configurations in turns, {request.rounds} rounds")
+    content = report(chosen, setups, overrides, request)
+    del setups
+    content["growth"] = growth(grown, overrides, request)
+    if request.folder is not None:
+        write(content, request.folder)
+    if request.as_json:
+        sys.stdout.write(json.dumps(content, indent=2) + "\n")
+    else:
+        print_tables(*bench_tables(content))
+
+
+def report(
+    chosen: Sequence[Arm], setups: Sequence[Setup], overrides: Overrides, request: BenchRequest
+) -> dict[str, Any]:
+    """All that is measured of the configurations, as plain values."""
+    seconds = in_turns(setups, request.rounds)
+    training = setups[0].prepared.training
+    device = training.accelerator.device
+    rows = []
+    for number, (arm, setup) in enumerate(zip(chosen, setups, strict=True)):
+        precision = setup.prepared.training.accelerator.mixed_precision
+        rows.append(
+            {
+                "name": setup.name,
+                "seconds": seconds[number],
+                "batch_size": setup.prepared.settings.train.batch_size,
+                "flops": count_flops(lambda setup=setup: setup.take_step(0)),
+                "ceiling_flops_per_second": matrix_product_ceiling(device, number_format(setup)),
+                "mixed_precision": setup.prepared.settings.train.mixed_precision or precision,
+                "peak_memory_bytes": memory_of(arm, overrides, request),
+            }
+        )
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "images": "made up",
+        "rows": rows,
+        "vanilla": setups[chosen.index(VANILLA)].name,
+        "plain": setups[chosen.index(PLAIN)].name,
+        "parts": parts_of(setups[0]),
+    }
+
+
+def in_turns(setups: Sequence[Setup], rounds: int) -> list[list[float]]:
+    """Seconds of a step of each configuration, by round; one round before does not count."""
+    seconds: list[list[float]] = [[] for _ in setups]
+    for step in range(rounds + 1):
+        for taken, setup in zip(seconds, setups, strict=True):
+            started = time.perf_counter()
+            setup.take_step(step)
+            taken.append(time.perf_counter() - started)
+    return [taken[1:] for taken in seconds]
+
+
+def number_format(setup: Setup) -> torch.dtype:
+    """What the networks compute in."""
+    formats = {"bf16": torch.bfloat16, "fp16": torch.float16}
+    return formats.get(str(setup.prepared.settings.train.mixed_precision), torch.float32)
+
+
+def parts_of(setup: Setup) -> dict[str, float]:
+    """Seconds of each named part of a step, by parts; the mean of two steps."""
+    clock = PhaseClock(watched_calls(setup), setup.prepared.training.accelerator.device)
+    for step in range(2):
+        with clock.watch():
+            setup.take_step(step)
+    return {phase: seconds / 2 for phase, seconds in clock.seconds.items()}
+
+
+def peak_of_this_process(overrides: Overrides, request: BenchRequest) -> int:
+    """Take two steps of one configuration, and nothing else."""
+    setup = set_up(Arm("as asked", "--vs", None), overrides, request.num_classes)
+    for step in range(STEPS_FOR_MEMORY):
+        setup.take_step(step)
+    return peak_memory_bytes(setup.prepared.training.accelerator.device)
+
+
+def memory_of(arm: Arm, overrides: Overrides, request: BenchRequest) -> int | None:
+    """Peak memory of a process of its own, since a process never gives back its peak.
+
+    Returns:
+        Bytes; None if the request wants no processes of their own.
+
+    Raises:
+        AutoMixError: the process failed.
+    """
+    if not request.memory:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / records.SETTINGS
+        path.write_text(dump_toml(settings_of(arm, overrides)), encoding="utf-8")
+        command = [sys.executable, "-m", "automix_cli", "bench", "--memory-only"]
+        command += ["--config", str(path), "--classes", str(request.num_classes)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise AutoMixError(f"measuring the memory of `{arm.name}` failed: {done.stderr[-500:]}")
+    return int(json.loads(done.stdout)["peak_memory_bytes"])
+
+
+def growth(
+    grown: Sequence[Arm], overrides: Overrides, request: BenchRequest
+) -> list[dict[str, Any]]:
+    """Seconds, memory and arithmetic of the step at each value of `--grow`, in turns."""
+    setups = [set_up(arm, overrides, request.num_classes) for arm in grown]
+    return [
+        {
+            "value": arm.name,
+            "seconds": taken,
+            "batch_size": setup.prepared.settings.train.batch_size,
+            "flops": count_flops(lambda setup=setup: setup.take_step(0)),
+            "peak_memory_bytes": memory_of(arm, overrides, request),
+        }
+        for arm, setup, taken in zip(grown, setups, in_turns(setups, request.rounds), strict=True)
+    ]
+
+
+def write(content: dict[str, Any], folder: Path) -> None:
+    """`bench.json`, and the figure of the growth if there is one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    records.write_json(folder / f"{STEM}.json", content)
+    if content["growth"]:
+        save_figure(growth_figure(content["growth"]), folder / f"{STEM}-growth")
+    say(f"wrote {folder / STEM}.json")

@@ -1,0 +1,142 @@
+"""What `automix bench` times: a training for each configuration, on images that are made up.
+
+What a step costs does not depend on what is seen on the images, so no data set is needed; their
+size, channels and number are those of the settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from automix_cli.commands.compare_cells import Arm, settings_of, variant_arm
+from automix_cli.commands.requests import BenchRequest
+from automix_cli.commands.training_run import Prepared, assemble
+from automix_cli.data.catalogue import CATALOGUE
+from automix_cli.data.datasets import DataSplits
+from automix_cli.data.image_set import ImageSet
+from automix_cli.engine.loop import micro_batches
+from automix_cli.engine.phases import Watched
+from automix_cli.engine.runtime import build_accelerator, seed_step
+from automix_cli.engine.step import train_step
+from automix_cli.errors import SettingsError
+from automix_cli.randomness import Purpose, stream
+from automix_cli.settings import Settings
+from automix_cli.settings.layering import Overrides
+
+VANILLA = Arm("vanilla", "--vs", "vanilla")
+PLAIN_SETS = ("model.channels_last=false", "train.mixed_precision=no")
+PLAIN = Arm("vanilla, float32, contiguous", "--vs", "vanilla", PLAIN_SETS)
+"""Plain training as everybody has it: the unit of the published comparisons of cost."""
+
+BATCHES_OF_IMAGES = 2
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One configuration, ready to take steps."""
+
+    name: str
+    prepared: Prepared
+
+    def take_step(self, step: int) -> None:
+        """Make the batch of a step, train on it, and wait for the device."""
+        training, plan = self.prepared.training, self.prepared.plan
+        seed_step(plan.seed, step, training.accelerator.process_index)
+        losses = train_step(
+            training.accelerator,
+            training.model,
+            training.optimizer,
+            micro_batches(training, plan.seed, step),
+            training.values_at(step),
+            clip_norm=plan.clip_norm,
+        )
+        float(losses.total)
+
+
+def arms(request: BenchRequest) -> list[Arm]:
+    """The configuration asked for, vanilla, plain vanilla, and those of `--vs`."""
+    asked = Arm("as asked", "--vs", None)
+    methods = [Arm(name, "--vs", name) for name in request.versus]
+    variants = [variant_arm(text, "--vs-settings") for text in request.versus_settings]
+    wanted = [asked, VANILLA, PLAIN, *methods, *variants]
+    return list({arm.name: arm for arm in wanted}.values())
+
+
+def grown_arms(request: BenchRequest) -> list[Arm]:
+    """The configuration asked for at each value of `--grow`.
+
+    Raises:
+        SettingsError: it is not `KEY=VALUE,VALUE,...`.
+    """
+    if request.grow is None:
+        return []
+    key, equals, values = (part.strip() for part in request.grow.partition("="))
+    listed = [value.strip() for value in values.split(",") if value.strip()]
+    if not equals or len(listed) < 2:
+        raise SettingsError(
+            f"`--grow {request.grow}` must be KEY=VALUE,VALUE,...",
+            hint="for example `--grow train.batch_size=25,50,100`",
+        )
+    return [Arm(f"{key}={value}", "--grow", None, (f"{key}={value}",)) for value in listed]
+
+
+def set_up(arm: Arm, overrides: Overrides, num_classes: int) -> Setup:
+    """Build the training of a configuration.
+
+    Raises:
+        SettingsError: it is not valid, or cannot be built.
+    """
+    settings = settings_of(arm, overrides)
+    accelerator = build_accelerator(
+        device=settings.run.device, mixed_precision=settings.train.mixed_precision
+    )
+    splits = made_up_splits(settings, num_classes).to(accelerator.device)
+    name = settings.mix.method if arm.method is None and not arm.sets else arm.name
+    return Setup(name, assemble(settings, splits, accelerator))
+
+
+def made_up_splits(settings: Settings, num_classes: int) -> DataSplits:
+    """Images of noise, with the size and channels of the settings' data set."""
+    source = CATALOGUE[settings.data.name]
+    size = settings.data.image_size or source.image_size
+    n = BATCHES_OF_IMAGES * settings.train.batch_size
+    rng = stream(Purpose.ORDER, settings.run.seed, 0)
+    images = torch.from_numpy(
+        rng.integers(256, size=(n, len(source.mean), size, size), dtype="uint8")
+    )
+    names = tuple(str(number) for number in range(num_classes))
+    made_up = ImageSet(images, torch.arange(n) % num_classes, names)
+    return DataSplits(
+        made_up, made_up, None, source.mean, source.std, settings.data.name, size, "pad"
+    )
+
+
+def watched_calls(setup: Setup) -> Sequence[Watched]:
+    """The parts of a step that have a name, as far as the method has them."""
+    training = setup.prepared.training
+    method: Any = training.accelerator.unwrap_model(training.model)
+    calls = [
+        Watched(training.optimizer, "step", ("optimizer",)),
+        Watched(method, "update_momentum", ("momentum update",)),
+    ]
+    if not hasattr(method, "masks"):
+        forward = Watched(method.classifier, "forward", ("classifier",), is_forward=True)
+        return [*calls, Watched(method, "mix", ("mixing",)), forward]
+    mixed, clean = "classifier, mixed images", "classifier, clean images"
+    turns = (mixed,) if method.has_one_head else (clean, mixed)
+    momentum = method.momentum_classifier
+    features = "momentum classifier, clean images"
+    calls += [
+        Watched(momentum, "features_and_embed", (features,)),
+        Watched(momentum, "features", (features,)),
+        Watched(momentum, "embed", ("momentum classifier, mixed images",), is_forward=True),
+        Watched(method.classifier, "embed", turns, is_forward=True),
+        Watched(method.mix_block, "project", ("mix block",)),
+    ]
+    if hasattr(method.mix_block, "mask"):
+        calls.append(Watched(method.mix_block, "mask", ("mix block",)))
+    return calls

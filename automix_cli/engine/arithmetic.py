@@ -1,0 +1,47 @@
+"""How much arithmetic a step is, and how fast the machine can do arithmetic at all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+_SIDE = {"cpu": 1024}
+_SIDE_OF_ACCELERATORS = 8192
+
+
+def count_flops(call: Callable[[], object]) -> int:
+    """Count the floating-point operations of a call.
+
+    Convolutions and matrix products count, which are nearly all; a multiplication and an addition
+    are two.
+
+    Source:
+        `torch.utils.flop_counter`. No difference.
+    """
+    counter = FlopCounterMode(display=False)
+    with counter:
+        call()
+    return counter.get_total_flops()
+
+
+def matrix_product_ceiling(device: torch.device, dtype: torch.dtype, *, repeats: int = 5) -> float:
+    """Floating-point operations per second of the fastest of a few products of square matrices.
+
+    Args:
+        device: Where to compute.
+        dtype: Number format of the matrices.
+        repeats: How often to try, after one that does not count.
+    """
+    side = _SIDE.get(device.type, _SIDE_OF_ACCELERATORS)
+    left, right = (torch.ones(side, side, device=device, dtype=dtype) for _ in range(2))
+    seconds = []
+    for _ in range(repeats + 1):
+        started = time.perf_counter()
+        torch.mm(left, right)
+        if device.type != "cpu":
+            torch.accelerator.synchronize(device)
+        seconds.append(time.perf_counter() - started)
+    return 2 * side**3 / min(seconds[1:])

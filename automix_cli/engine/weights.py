@@ -1,0 +1,66 @@
+"""Reading the weights of a network that somebody else trained."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from automix_cli.errors import CheckpointError
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read named tensors: a safetensors file, or a PyTorch file that holds nothing else.
+
+    Raises:
+        CheckpointError: missing, damaged, or something other than named tensors.
+    """
+    if not path.is_file():
+        raise CheckpointError(
+            f"wanted the weights of a network at `{path}`, found "
+            f"{'a folder' if path.is_dir() else 'nothing'}",
+            hint="nothing is downloaded: name a file that is there, safetensors or PyTorch",
+        )
+    try:
+        content = _safetensors(path) if path.suffix == ".safetensors" else _pytorch(path)
+    except pickle.UnpicklingError as problem:
+        raise CheckpointError(
+            f"`{path}` holds something other than tensors, and was not loaded",
+            hint="such a file can run code when opened; wanted tensors alone, best as safetensors",
+        ) from problem
+    except _DAMAGE as problem:
+        first_line = str(problem).partition("\n")[0] or "no content"
+        raise CheckpointError(
+            f"`{path}` is truncated or damaged: {first_line}", hint="copy the file again"
+        ) from problem
+    if not isinstance(content, dict) or not all(isinstance(e, Tensor) for e in content.values()):
+        raise CheckpointError(
+            f"`{path}` must hold named tensors alone",
+            hint="save a model's `state_dict()`, best as safetensors",
+        )
+    return cast(dict[str, Tensor], content)
+
+
+def _safetensors(path: Path) -> Any:
+    opened = cast(Callable[..., Any], safe_open)(path, framework="pt")
+    with opened as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+
+
+def _pytorch(path: Path) -> Any:
+    with warnings.catch_warnings(action="ignore"):  # what torch warns of is refused
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+_DAMAGE = (
+    *(OSError, RuntimeError, EOFError, ValueError, KeyError),
+    *(zipfile.BadZipFile, SafetensorError),
+)
+"""What reading a broken file raises."""

@@ -1,0 +1,80 @@
+"""Images that are odd in number, colour or size: every method trains on them, or says why not."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from automix_cli import build
+from automix_cli.data.datasets import DataSplits, ImageSet
+from automix_cli.errors import CheckpointError, SettingsError
+from automix_cli.settings.layering import Overrides, load
+from automix_cli.settings.mix import ALPHAS
+from tests.needs import needs
+
+
+def splits_of(n: int, channels: int, size: int) -> DataSplits:
+    """Random images of three classes."""
+    rng = np.random.default_rng(0)
+    pixels = torch.from_numpy(rng.integers(0, 256, (n, channels, size, size), dtype=np.uint8))
+    images = ImageSet(pixels, torch.arange(n) % 3, ("a", "b", "c"))
+    per_channel = (0.5,) * channels
+    return DataSplits(images, images, None, per_channel, per_channel, "random")
+
+
+def loss_of_a_step(method: str, folder: Path, splits: DataSplits, *sets: str) -> float:
+    """Build what is trained and make one forward and backward with all of the images."""
+    sets = (f"mix.method={method}", *needs(method, folder), *sets)
+    settings, _ = load(Overrides(preset="digits-tiny", sets=sets), environment={})
+    training = build.method(settings.model, settings.mix, splits)
+    rng, n = np.random.default_rng(1), len(splits.train)
+    draws = build.draw(settings.mix, torch.device("cpu"))(rng, n, step=0, shared_rng=rng)
+    images = splits.train.images / 128 - 1
+    values = build.values_at(settings, steps_per_epoch=1)(0)
+    total = training(images, splits.train.labels, draws, **values.of_method).total
+    total.backward()
+    return float(total.detach())
+
+
+@pytest.mark.parametrize("method", ALPHAS)
+def test_one_image_is_enough(tmp_path: Path, method: str) -> None:
+    assert np.isfinite(loss_of_a_step(method, tmp_path, splits_of(1, 3, size=32)))
+
+
+@pytest.mark.parametrize("method", ALPHAS)
+def test_images_need_no_colour(tmp_path: Path, method: str) -> None:
+    assert np.isfinite(loss_of_a_step(method, tmp_path, splits_of(3, 1, size=32)))
+
+
+@pytest.mark.parametrize("method", [name for name in ALPHAS if name != "transmix"])
+def test_a_size_that_the_feature_stage_does_not_divide_is_refused(
+    tmp_path: Path, method: str
+) -> None:
+    with pytest.raises(SettingsError, match=r"feature_stage 3 has 8 x 8 cells of 4 x 4 pixels"):
+        loss_of_a_step(method, tmp_path, splits_of(2, 3, size=30))
+
+
+@pytest.mark.parametrize(
+    ("method", "part"),
+    [
+        ("puzzlemix", "`puzzlemix` cannot train this model on these images"),
+        ("comixup", "`comixup` cannot train this model on these images"),
+        ("attentivemix", "must have a divisor from 4 to 16.*got `34`"),
+        ("transmix", "`test_vit` for images of 3 x 34 x 34"),
+    ],
+)
+def test_a_size_that_the_mixer_or_the_patches_do_not_divide_is_refused(
+    tmp_path: Path, method: str, part: str
+) -> None:
+    """Stage 2 of the ResNet has cells of 2 pixels, which would do."""
+    sets = () if method == "transmix" else ("model.feature_stage=2",)
+    with pytest.raises((SettingsError, CheckpointError), match=part):
+        loss_of_a_step(method, tmp_path, splits_of(2, 3, size=34), *sets)
+
+
+@pytest.mark.parametrize(
+    "method", [name for name in ALPHAS if name not in ("puzzlemix", "transmix")]
+)
+def test_any_other_multiple_of_the_cell_is_trained_on(tmp_path: Path, method: str) -> None:
+    assert np.isfinite(loss_of_a_step(method, tmp_path, splits_of(2, 3, size=36)))

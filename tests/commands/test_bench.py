@@ -1,0 +1,90 @@
+"""`automix bench`: what it measures, and what it refuses."""
+
+import json
+
+import pytest
+
+from automix_cli.commands import bench
+from automix_cli.commands.requests import BenchRequest
+from automix_cli.errors import SettingsError
+from automix_cli.settings.layering import Overrides
+
+TINY = Overrides(
+    preset="digits-tiny", sets=("train.batch_size=4", "run.device=cpu", "train.log_every=1")
+)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    folder = tmp_path_factory.mktemp("bench")
+    request = BenchRequest(
+        rounds=1,
+        versus=("cutmix",),
+        versus_settings=("no embedding: mix.lam_embedding=none",),
+        grow="train.batch_size=2,4",
+        num_classes=7,
+        folder=folder,
+        memory=False,
+    )
+    bench.run(TINY, request)
+    assert (folder / "bench-growth.png").is_file()
+    return json.loads((folder / "bench.json").read_text())
+
+
+def test_everything_asked_for_is_measured(measured: dict) -> None:
+    assert [row["name"] for row in measured["rows"]] == [
+        "automix",
+        "vanilla",
+        "vanilla, float32, contiguous",
+        "cutmix",
+        "no embedding",
+    ]
+    assert all(len(row["seconds"]) == 1 for row in measured["rows"])
+    assert [row["value"] for row in measured["growth"]] == [
+        "train.batch_size=2",
+        "train.batch_size=4",
+    ]
+
+
+def test_arithmetic_is_nine_forwards_for_three_of_vanilla(measured: dict) -> None:
+    """Four forwards, two of three passes back for the classifier, one for the momentum one."""
+    automix, vanilla, plain, cutmix, _ = (row["flops"] for row in measured["rows"])
+    assert vanilla == plain == cutmix
+    assert 2.9 < automix / vanilla < 3.2
+
+
+def test_a_step_has_the_parts_of_the_method(measured: dict) -> None:
+    passes = ("classifier, clean images", "classifier, mixed images")
+    passes += ("momentum classifier, mixed images",)
+    wanted = {"momentum classifier, clean images", "mix block", "optimizer", "momentum update"}
+    wanted |= {*passes, *(f"backward: {each}" for each in passes)}
+    assert wanted <= measured["parts"].keys()
+
+
+def test_twice_the_batch_is_twice_the_arithmetic(measured: dict) -> None:
+    small, large = (row["flops"] for row in measured["growth"])
+    assert large == pytest.approx(2 * small, rel=0.01)
+
+
+@pytest.mark.parametrize("text", ["train.batch_size", "train.batch_size=4", "=1,2"])
+def test_a_growth_without_values_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError):
+        bench.run(TINY, BenchRequest(grow=text))
+
+
+def test_no_rounds_are_refused() -> None:
+    with pytest.raises(SettingsError, match="`--rounds` must be at least 1, got `0`"):
+        bench.run(TINY, BenchRequest(rounds=0))
+
+
+def test_an_unknown_method_is_refused_by_name() -> None:
+    with pytest.raises(SettingsError, match=r"`mix\.method` must be one of"):
+        bench.run(TINY, BenchRequest(versus=("mixupp",)))
+
+
+@pytest.mark.slow
+def test_memory_is_that_of_a_process_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    larger = Overrides(preset=TINY.preset, sets=(*TINY.sets[1:], "train.batch_size=512"))
+    bench.run(larger, BenchRequest(rounds=1, as_json=True))
+    automix, vanilla, _ = json.loads(capsys.readouterr().out)["rows"]
+    assert automix["peak_memory_bytes"] > vanilla["peak_memory_bytes"] > 2**28

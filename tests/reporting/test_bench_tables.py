@@ -1,0 +1,32 @@
+"""Ratios and quartiles of `automix bench`."""
+
+from automix_cli.reporting.bench_tables import growth_figure, ratios, spread
+
+
+def row(*seconds: float) -> dict[str, object]:
+    return {"name": "a", "seconds": list(seconds)}
+
+
+def test_ratios_are_of_the_same_round() -> None:
+    """A neighbour who slows both down in one round leaves the ratio alone."""
+    assert ratios(row(2.0, 20.0), row(1.0, 10.0)) == [2.0, 2.0]
+
+
+def test_quartiles_of_five() -> None:
+    assert spread([5.0, 1.0, 4.0, 2.0, 3.0]) == (2.0, 4.0)
+    assert spread([7.0]) == (7.0, 7.0)
+
+
+def test_the_figure_shows_every_value() -> None:
+    rows = [
+        {"value": f"a.b={n}", "seconds": [n], "peak_memory_bytes": n * 2**20} for n in (1, 2, 4)
+    ]
+    times, memory = growth_figure(rows).axes
+    assert times.lines[0].get_ydata().tolist() == [1000, 2000, 4000]
+    assert memory.lines[0].get_ydata().tolist() == [1, 2, 4]
+    assert times.get_xlabel() == "a.b"
+
+
+def test_memory_that_was_not_measured_is_left_out() -> None:
+    rows = [{"value": "a.b=1", "seconds": [1.0], "peak_memory_bytes": None}] * 2
+    assert len(growth_figure(rows).axes) == 1
