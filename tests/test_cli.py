@@ -16,7 +16,7 @@ from automix_cli.cli.options import complete_method, complete_preset
 
 COMMANDS = [["train"], ["eval"], ["compare"], ["bench"], ["settings"], ["presets"], ["data"]]
 PRESET_COMMANDS = [["presets", name] for name in ("list", "show", "copy", "diff")]
-DATA_COMMANDS = [["data", "check"]]
+DATA_COMMANDS = [["data", "bench"], ["data", "check"]]
 ROOT = typer.main.get_command(app)
 HEAVY = {"torch", "torchvision", "timm", "accelerate"}
 
