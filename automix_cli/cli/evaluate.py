@@ -25,20 +25,24 @@ from automix_cli.cli.options import (
 )
 
 
+Run = Annotated[
+    Path | None,
+    typer.Argument(help="Run folder (default: the newest finished run).", metavar="RUN"),
+]
+Checkpoint = Annotated[
+    Path | None, typer.Option(help="Evaluate this file instead of a run.", metavar="FILE")
+]
+Bins = Annotated[int, typer.Option(help="Bins of the calibration errors.", min=1)]
+Mixed = Annotated[bool, typer.Option("--mixed", help="Measure accuracy on mixed images too.")]
+
+
 def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     *,
-    run: Annotated[
-        Path | None,
-        typer.Argument(help="Run folder (default: the newest finished run).", metavar="RUN"),
-    ] = None,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Evaluate this file instead of a run.", metavar="FILE")
-    ] = None,
+    run: Run = None,
+    checkpoint: Checkpoint = None,
     weights: Weights = None,
-    bins: Annotated[int, typer.Option(help="Bins of the calibration errors.", min=1)] = 15,
-    mixed: Annotated[
-        bool, typer.Option("--mixed", help="Measure accuracy on mixed images too.")
-    ] = False,
+    bins: Bins = 15,
+    mixed: Mixed = False,
     output_dir: ReportDir = None,
     sets: Set = None,
     data_dir: DataDir = None,
