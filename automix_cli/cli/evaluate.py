@@ -24,7 +24,6 @@ from automix_cli.cli.options import (
     overrides_of_trained,
 )
 
-
 Run = Annotated[
     Path | None,
     typer.Argument(help="Run folder (default: the newest finished run).", metavar="RUN"),
