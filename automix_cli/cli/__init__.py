@@ -14,7 +14,13 @@ import typer
 
 from automix_cli import __version__
 from automix_cli.cli.bench import bench
-from automix_cli.cli.boundary import EXIT_CODES, ErrorBoundary, TrainCommand, close_output
+from automix_cli.cli.boundary import (
+    EXIT_CODES,
+    ErrorBoundary,
+    MasksCommand,
+    TrainCommand,
+    close_output,
+)
 from automix_cli.cli.compare import compare
 from automix_cli.cli.data import data_app
 from automix_cli.cli.options import (
@@ -40,6 +46,7 @@ from automix_cli.cli.options import (
 )
 from automix_cli.cli.presets import presets_app
 from automix_cli.cli.robustness import robustness
+from automix_cli.cli.visualize_masks import visualize_masks
 
 app = typer.Typer(
     name="automix",
@@ -181,6 +188,7 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
 
 app.command("bench")(bench)
 app.command("compare")(compare)
+app.command("visualize-masks", cls=MasksCommand)(visualize_masks)
 
 
 @app.command("settings")

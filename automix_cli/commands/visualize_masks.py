@@ -1,0 +1,104 @@
+"""`automix visualize-masks`: pairs of images, and what each method makes of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from automix_cli.commands.judged_images import load_judged
+from automix_cli.commands.mask_methods import (
+    chosen_methods,
+    pair_mixer,
+    read_source,
+    refuse_differing,
+)
+from automix_cli.commands.mask_pairs import (
+    check_pairs_request,
+    measured_pairs,
+    pairs_of_files,
+    pairs_of_test,
+)
+from automix_cli.commands.mask_show import Show, draw_pages
+from automix_cli.commands.requests import MasksRequest
+from automix_cli.commands.trained import chosen_checkpoint, refuse_other_classes
+from automix_cli.engine.runtime import build_accelerator
+from automix_cli.errors import SettingsError
+from automix_cli.reporting.mask_files import MaskFolder, mask_tables
+from automix_cli.reporting.progress import say
+from automix_cli.reporting.tables import print_tables
+from automix_cli.settings.layering import Overrides
+
+SCHEMA_VERSION = 1
+
+
+def run(overrides: Overrides, request: MasksRequest) -> None:
+    """Draw pairs with the masks and mixtures of each method, and measure the masks.
+
+    Raises:
+        AutoMixError: anything a person can mend; the exit code says what kind.
+    """
+    ratios = chosen_ratios(request.ratios)
+    background = request.background
+    if background not in ("light", "dark"):
+        raise SettingsError(f"`--background` must be `light` or `dark`, got `{background}`")
+    check_pairs_request(request.pairs)
+    paths = [chosen_checkpoint(each, None) for each in request.checkpoints]
+    if request.run is not None or not paths:
+        paths.insert(0, chosen_checkpoint(request.run, None))
+    sources = [read_source(path, overrides) for path in paths]
+    refuse_differing(sources)
+    names = chosen_methods(request.methods, sources)
+    accelerator = build_accelerator(device=sources[0].settings.run.device, mixed_precision="no")
+    for source in sources:
+        source.classifier.to(accelerator.device)
+    mixers = [pair_mixer(name, sources, accelerator.device) for name in names]
+    show = Show(sources[0], mixers, accelerator.device, request.pairs.seed, ratios)
+    if request.pairs.images:
+        channels = int(sources[0].trained.dataset["in_channels"])
+        pairs = measured = pairs_of_files(request.pairs.images, show.viewer, channels)
+    else:
+        test = load_judged(sources[0].settings.data, accelerator, holdout=0.0).test
+        refuse_other_classes(sources[0].trained, test.class_names)
+        pairs, measured = pairs_of_test(test, request.pairs), measured_pairs(test, request.pairs)
+    if accelerator.is_main_process:
+        folder = MaskFolder(request.output_dir or paths[0].parent / "masks", background)
+        content = {
+            "schema_version": SCHEMA_VERSION,
+            "checkpoints": {source.method: str(source.path) for source in sources},
+            "dataset": sources[0].trained.dataset["name"],
+            "seed": request.pairs.seed,
+            "ratios": list(ratios),
+            "pairs": draw_pages(show, pairs, folder, with_maps=request.maps),
+            "methods": {mixer.method: show.numbers(mixer, measured) for mixer in mixers},
+        }
+        folder.finish(content)
+        report(content, folder, as_json=request.as_json)
+    accelerator.end_training()
+
+
+def chosen_ratios(text: str) -> tuple[float, ...]:
+    """The numbers in `0,0.3,1`.
+
+    Raises:
+        SettingsError: not numbers in [0, 1].
+    """
+    try:
+        ratios = tuple(float(word) for word in text.split(","))
+    except ValueError:
+        ratios = (float("nan"),)
+    if not all(0 <= ratio <= 1 for ratio in ratios):
+        raise SettingsError(
+            f"`--ratios` must be numbers in [0, 1], separated by commas, got `{text}`",
+            hint="a ratio is the share of the first image: --ratios 0,0.3,0.5,0.7,1",
+        )
+    return ratios
+
+
+def report(content: dict[str, Any], folder: MaskFolder, *, as_json: bool) -> None:
+    """Tables for people, or JSON for programs."""
+    if as_json:
+        sys.stdout.write(json.dumps(content, indent=2) + "\n")
+    else:
+        print_tables(*mask_tables(content))
+    say(f"wrote {folder.num_pages} page(s) of pairs, the curves and masks.json to {folder.path}")
