@@ -43,9 +43,9 @@ def curves_figure(
                 axes.plot((0, 1), (0, 1), color=COLOURS[7], linewidth=1, label="identity")
             for number, (name, curve) in enumerate(shown.items()):
                 draw_curve(axes, number, name, curve, key)
-            axes.set(xlabel="lam", ylabel=label, xlim=(0, 1))
-            axes.set_ylim(bottom=0)
-        figure.axes[0].set_ylim(0, 1)
+            axes.set(xlabel="lam", ylabel=label, xlim=(-0.02, 1.02))
+            axes.set_ylim(bottom=-0.02)
+        figure.axes[0].set_ylim(-0.02, 1.02)
         figure.axes[1].set_ylim(-0.02, 1.02)
         figure.axes[0].legend(fontsize=8, loc="upper left")
     return figure

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 ROWS_PER_PAGE = 6
 """Rows of a page, each of a mask over a mixture; a pair with more methods has a page to itself."""
 
-HEAD, FOOT, TITLE, GAP, MARGIN = 0.24, 0.24, 0.42, 0.06, 0.5
-"""Heights of the line above and below a row, of the page's head; between pictures; beside rows."""
+HEAD, FOOT, TITLE, GAP, MARGIN = 0.24, 0.3, 0.36, 0.06, 0.42
+"""Heights of the line above a row, of what is below a pair, of the page's head; width of the space
+between pictures, and beside rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +69,11 @@ def mask_figure(blocks: Sequence[PairBlock], *, background: Background = "light"
     """
     ratios = [cell.ratio for cell in next(iter(blocks[0].rows.values()))]
     num_rows = sum(len(block.rows) for block in blocks)
-    row_height = HEAD + 2 + GAP + FOOT
+    row_height = HEAD + 2 + GAP
     width = max(1 + MARGIN + len(ratios) * (1 + GAP), 5.2)
+    height = TITLE + num_rows * row_height + len(blocks) * FOOT + 0.3
     with style(background):
-        grid = PictureGrid(width, TITLE + num_rows * row_height + 0.3)
+        grid = PictureGrid(width, height)
         grid.text("pair", 0.5, TITLE - 0.06, fontsize=10)
         for place, ratio in enumerate(ratios):
             x = 1 + MARGIN + place * (1 + GAP)
@@ -82,19 +84,23 @@ def mask_figure(blocks: Sequence[PairBlock], *, background: Background = "light"
             for method, cells in block.rows.items():
                 put_row(grid, method, cells, y)
                 y += row_height
-        grid.scale_bar(("second image", "first image"), 1 + MARGIN + 0.8, y + 0.05, 1.2)
+            y += FOOT
+            grid.rule(y - 0.04)
+        grid.scale_bar(("second image", "first image"), 1 + MARGIN + 0.8, y + 0.1, 1.2)
         if any(cell.falls_back for block in blocks for row in block.rows.values() for cell in row):
             words = "* in training: plain mixup"
-            grid.text(words, 1 + MARGIN + 2.9, y + 0.1, ha="left", va="center")
+            grid.text(words, 1 + MARGIN + 2.9, y + 0.15, ha="left", va="center")
     return grid.figure
 
 
 def put_images(grid: PictureGrid, block: PairBlock, y: float) -> None:
-    """The two images of a pair, one over the other, with their names outside."""
+    """The two images of a pair, one over the other, each framed in the shade of its share."""
     (first, second), (above, below) = block.pictures, block.captions
     grid.text(shortened(above), 0.5, y + HEAD - 0.04, fontsize=8.5)
     grid.picture(first, 0, y + HEAD)
     grid.picture(second, 0, y + HEAD + 1 + GAP)
+    grid.frame(1.0, 0, y + HEAD)
+    grid.frame(0.0, 0, y + HEAD + 1 + GAP)
     grid.text(shortened(below), 0.5, y + HEAD + 2 + GAP + 0.04, fontsize=8.5, va="top")
 
 
@@ -108,7 +114,7 @@ def put_row(grid: PictureGrid, method: str, cells: Sequence[Cell], y: float) -> 
         if cell.mask is None:
             grid.empty("no mask:\nits pixels\nmove", x, y + HEAD)
         else:
-            grid.shares(cell.mask, x, y + HEAD)
+            grid.shades(cell.mask, x, y + HEAD)
         grid.picture(cell.picture, x, y + HEAD + 1 + GAP)
 
 

@@ -69,20 +69,21 @@ def mask_tables(content: Mapping[str, Any]) -> list[Table]:
     """One row a method: how far areas are from ratios, and what masks look like at 0.5."""
     table = Table(title="Masks", title_justify="left")
     table.add_column("method")
-    for column in ("pairs", "area at 0.5", "mean |area - lam|", "entropy", "variation"):
+    for column in ("pairs", "area at 0.5", "|area - lam|", "entropy", "variation"):
         table.add_column(column, justify="right")
     table.add_column("falls back", justify="right")
     for name, record in content["methods"].items():
         half = next(each for each in record["curve"] if each["ratio"] == 0.5)
         if record["has_masks"]:
             error = f"{record['area_error']:.3f}" if "area_error" in record else "-"
-            spread = f"{half['area_mean']:.3f} +- {half['area_std']:.3f}"
+            spread = f"{half['area_mean']:.2f} +- {half['area_std']:.2f}"
             numbers = [spread, error, f"{half['entropy']:.3f}", f"{half['total_variation']:.2f}"]
         else:
             numbers = ["no mask", "-", "-", "-"]
         share = percent(record["fall_back"]["share"]) if "fall_back" in record else "-"
         table.add_row(name, str(record["num_pairs"]), *numbers, share)
     table.caption = (
+        "|area - lam|: distance of the mean area from the ratio, over all ratios; "
         "entropy in bits a pixel and total variation in sides of the picture, at ratio 0.5; falls "
         "back: training mixtures that are linear because their ratio is extreme"
     )

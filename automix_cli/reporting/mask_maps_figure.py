@@ -18,7 +18,7 @@ from automix_cli.reporting.picture_grid import PictureGrid, shortened
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLE = 0.7
+TITLE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +53,10 @@ def maps_figure(rows: Sequence[MapsRow], *, background: Background = "light") ->
     """One page, a row for each pair and mix block.
 
     The framed position of the first image is the one whose share is nearest to one half. Shades of
-    attention reach from 0 to the largest of its map, which is written above it.
+    attention reach from the least to the most in a map, which are written above it.
     """
     titles = (
-        *("first image", "second image", "mask\nat lam = 0.5", "values"),
+        *("first image", "second image", "mask\nat lam = 0.5", "values alone"),
         *("attention,\nmean", "attention of the\nframed position"),
     )
     with style(background):
@@ -66,7 +66,7 @@ def maps_figure(rows: Sequence[MapsRow], *, background: Background = "light") ->
         for number, row in enumerate(rows):
             put_maps(grid, row, TITLE + number * (1 + HEAD))
         y = TITLE + len(rows) * (1 + HEAD) + 0.12
-        grid.scale_bar(("0", "largest: 1, or as written above"), MARGIN + 2, y, 1.2)
+        grid.scale_bar(("0, or the least", "1, or the most in the map"), MARGIN + 2, y, 1.2)
     return grid.figure
 
 
@@ -78,15 +78,15 @@ def put_maps(grid: PictureGrid, row: MapsRow, y: float) -> None:
         grid.text(shortened(row.captions[place]), left[place] + 0.5, top - 0.04)
         grid.picture(row.pictures[place], left[place], top)
     grid.text(f"area {row.mask.mean():.2f}", left[2] + 0.5, top - 0.04)
-    grid.shares(row.mask, left[2], top)
+    grid.shades(row.mask, left[2], top)
     grid.text(f"share of the {row.value_of}", left[3] + 0.5, top - 0.04)
-    grid.shares(row.value, left[3], top)
+    grid.shades(row.value, left[3], top)
     for place, each in ((4, row.mean_attention), (5, row.attention)):
         if each is None:
             grid.empty("no\ncross-attention", left[place], top)
             continue
-        most = float(each.max())
-        grid.text(f"largest {most:.3f}", left[place] + 0.5, top - 0.04)
-        grid.shares(each, left[place], top, most=most)
+        span = (float(each.min()), float(each.max()))
+        grid.text(f"{span[0]:.3f} to {span[1]:.3f}", left[place] + 0.5, top - 0.04)
+        grid.shades(each, left[place], top, span)
     rows, columns = row.value.shape
     grid.mark(row.position, (rows, columns), left[0], top)

@@ -53,9 +53,28 @@ class PictureGrid:
         colours = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
         self._put(reduced(colours), x, y)
 
-    def shares(self, values: np.ndarray, x: float, y: float, *, most: float = 1.0) -> None:
-        """Put numbers `(h, w)` from 0 to `most`, as shades."""
-        self._put(reduced(values[:, :, None])[:, :, 0], x, y, cmap=SEQUENTIAL, vmin=0, vmax=most)
+    def shades(
+        self, values: np.ndarray, x: float, y: float, span: tuple[float, float] = (0, 1)
+    ) -> None:
+        """Put numbers `(h, w)` as shades, which reach from one end of the span to the other."""
+        least, most = span
+        shown = reduced(values[:, :, None])[:, :, 0]
+        self._put(shown, x, y, cmap=SEQUENTIAL, vmin=least, vmax=most)
+
+    def frame(self, shade: float, x: float, y: float) -> None:
+        """Draw a border around the picture at (x, y), in one of the shades, in [0, 1]."""
+        from matplotlib import colormaps
+        from matplotlib.patches import Rectangle
+
+        border = Rectangle((x, y), 1, 1, fill=False, edgecolor=colormaps[SEQUENTIAL](shade))
+        border.set_linewidth(3 * self.scale)
+        self.axes.add_patch(border)
+
+    def rule(self, y: float) -> None:
+        """Draw a line across the page."""
+        import matplotlib as mpl
+
+        self.axes.axhline(y, color=mpl.rcParams["grid.color"], linewidth=0.8)
 
     def empty(self, text: str, x: float, y: float) -> None:
         """Say why there is no picture."""
