@@ -126,9 +126,9 @@ class Show:
 
 
 def draw_pages(
-    show: Show, pairs: Pairs, folder: MaskFolder, *, with_maps: bool
+    show: Show, pairs: Pairs, folder: MaskFolder | None, *, with_maps: bool
 ) -> list[dict[str, Any]]:
-    """Draw all pages, and say in plain values what is on them."""
+    """Mix all pairs, draw them page by page if there is a folder, and say it in plain values."""
     at_a_time = pairs_per_page(len(show.mixers))
     records: list[dict[str, Any]] = []
     for first in range(0, len(pairs), at_a_time):
@@ -142,6 +142,8 @@ def draw_pages(
             }
             for place, block in enumerate(blocks)
         ]
+        if folder is None:
+            continue
         folder.add_page(blocks)
         if with_maps:
             folder.add_maps(list(maps_rows(show, part)))
@@ -188,17 +190,8 @@ def cell_record(shown: Cell) -> dict[str, Any]:
 
 
 def maps_rows(show: Show, pairs: Pairs) -> Iterator[MapsRow]:
-    """Each pair with the maps of all methods that have a mix block.
-
-    Raises:
-        SettingsError: none has.
-    """
+    """Each pair with the maps of all methods that have a mix block."""
     learned = [mixer for mixer in show.mixers if isinstance(mixer, LearnedPairs)]
-    if not learned:
-        raise SettingsError(
-            "`--maps` shows what a mix block makes its masks of, and no method shown has one",
-            hint="leave it out, or add a checkpoint of automix, samix or adautomix",
-        )
     for place in range(len(pairs)):
         one = pairs.take(place, place + 1)
         batch = show.batch(one)

@@ -133,7 +133,8 @@ class MasksRequest:
         ratios: Shares of the first image, separated by commas.
         background: `light` or `dark`.
         maps: Draw value and attention maps too.
-        output_dir: Folder of figures and numbers; None for one beside the checkpoint.
+        output_dir: Folder of figures and numbers; None for one beside the checkpoint, or none with
+            `as_json`.
         as_json: Write the numbers to stdout as JSON.
     """
 

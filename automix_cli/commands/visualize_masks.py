@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
 
 from automix_cli.commands.judged_images import load_judged
 from automix_cli.commands.mask_methods import (
@@ -24,6 +23,7 @@ from automix_cli.commands.requests import MasksRequest
 from automix_cli.commands.trained import chosen_checkpoint, refuse_other_classes
 from automix_cli.engine.runtime import build_accelerator
 from automix_cli.errors import SettingsError
+from automix_cli.method.learned_pairs import LearnedPairs
 from automix_cli.reporting.mask_files import MaskFolder, mask_tables
 from automix_cli.reporting.progress import say
 from automix_cli.reporting.tables import print_tables
@@ -53,6 +53,11 @@ def run(overrides: Overrides, request: MasksRequest) -> None:
     for source in sources:
         source.classifier.to(accelerator.device)
     mixers = [pair_mixer(name, sources, accelerator.device) for name in names]
+    if request.maps and not any(isinstance(mixer, LearnedPairs) for mixer in mixers):
+        raise SettingsError(
+            "`--maps` shows what a mix block makes its masks of, and no method shown has one",
+            hint="leave it out, or add a checkpoint of automix, samix or adautomix",
+        )
     show = Show(sources[0], mixers, accelerator.device, request.pairs.seed, ratios)
     if request.pairs.images:
         channels = int(sources[0].trained.dataset["in_channels"])
@@ -62,7 +67,10 @@ def run(overrides: Overrides, request: MasksRequest) -> None:
         refuse_other_classes(sources[0].trained, test.class_names)
         pairs, measured = pairs_of_test(test, request.pairs), measured_pairs(test, request.pairs)
     if accelerator.is_main_process:
-        folder = MaskFolder(request.output_dir or paths[0].parent / "masks", background)
+        path = request.output_dir
+        if path is None and not request.as_json:
+            path = paths[0].parent / "masks"
+        folder = None if path is None else MaskFolder(path, background)
         content = {
             "schema_version": SCHEMA_VERSION,
             "checkpoints": {source.method: str(source.path) for source in sources},
@@ -72,8 +80,13 @@ def run(overrides: Overrides, request: MasksRequest) -> None:
             "pairs": draw_pages(show, pairs, folder, with_maps=request.maps),
             "methods": {mixer.method: show.numbers(mixer, measured) for mixer in mixers},
         }
-        folder.finish(content)
-        report(content, folder, as_json=request.as_json)
+        if folder is not None:
+            folder.finish(content)
+            say(f"wrote {folder.num_pages} page(s), the curves and masks.json to {folder.path}")
+        if request.as_json:
+            sys.stdout.write(json.dumps(content, indent=2) + "\n")
+        else:
+            print_tables(*mask_tables(content))
     accelerator.end_training()
 
 
@@ -93,12 +106,3 @@ def chosen_ratios(text: str) -> tuple[float, ...]:
             hint="a ratio is the share of the first image: --ratios 0,0.3,0.5,0.7,1",
         )
     return ratios
-
-
-def report(content: dict[str, Any], folder: MaskFolder, *, as_json: bool) -> None:
-    """Tables for people, or JSON for programs."""
-    if as_json:
-        sys.stdout.write(json.dumps(content, indent=2) + "\n")
-    else:
-        print_tables(*mask_tables(content))
-    say(f"wrote {folder.num_pages} page(s) of pairs, the curves and masks.json to {folder.path}")
