@@ -62,7 +62,10 @@ def neighbours(num_images: int) -> np.ndarray:
 class PairMixer(Protocol):
     """A method, as it is shown."""
 
-    method: str
+    @property
+    def method(self) -> str:
+        """Its name."""
+        ...
 
     def __call__(
         self,
