@@ -123,6 +123,8 @@ def pair_mixer(method: str, sources: list[Source], device: torch.device) -> Pair
         CheckpointError: no checkpoint holds the mix block.
         SettingsError: the method lacks something else.
     """
+    for each in sources:
+        each.classifier.to(device)
     if method in LEARNED:
         return learned_pairs(method, sources, device)
     source = sources[0]

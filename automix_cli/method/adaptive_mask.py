@@ -28,10 +28,10 @@ from automix_cli.method.mix_block import (
     add_channel,
     attend,
     collect,
-    norm_of_projection,
     require_channels,
 )
 from automix_cli.method.options import Upsampling
+from automix_cli.method.projection_norm import norm_of_projection
 
 
 class AdaptiveProjection(NamedTuple):

@@ -27,14 +27,18 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from automix_cli.method.masks import upsample
-from automix_cli.method.options import MixBlockOptions, ProjectionNorm, Upsampling
+from automix_cli.method.options import MixBlockOptions, Upsampling
 from automix_cli.method.pairing import Pairing
+from automix_cli.method.projection_norm import norm_of_projection
 
 Projected = TypeVar("Projected")
 """What a mix block makes of the features before it knows any pairing."""
 
 
-<<<<<<< HEAD
+LARGEST_ATTENTION = 2**25
+"""Attention weights held at once, as far as whole images allow: 128 MiB of them."""
+
+
 class Looks(NamedTuple):
     """What a mix block makes its mask of, to be looked at."""
 
@@ -44,10 +48,6 @@ class Looks(NamedTuple):
     attention: Float[Tensor, "n p p"] | None
     """From each position of the first image (rows, which add up to 1) to those that the values are
     collected from; None without cross-attention."""
-=======
-LARGEST_ATTENTION = 2**25
-"""Attention weights held at once, as far as whole images allow: 128 MiB of them."""
->>>>>>> main
 
 
 class MaskMaker(nn.Module, ABC, Generic[Projected]):
@@ -214,10 +214,6 @@ def add_channel(
 def collect(
     query: Float[Tensor, "n d h w"], key: Float[Tensor, "n d h w"], value: Float[Tensor, "n 1 h w"]
 ) -> Float[Tensor, "n 1 h w"]:
-<<<<<<< HEAD
-    """Attention with one head: at each position the mean value, weighted by the similarity."""
-    collected = attend(query, key) @ value.flatten(2).mT  # (n, p, p) @ (n, p, 1) -> (n, p, 1)
-=======
     """Attention with one head: at each position the mean value, weighted by the similarity.
 
     All weights of n images are n p^2 numbers. Beyond `LARGEST_ATTENTION` of them, images are worked
@@ -233,9 +229,7 @@ def collect(
 
 
 def _collect(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    attention = similarity(query.flatten(2), key.flatten(2)).softmax(dim=-1)
-    collected = attention @ value.flatten(2).mT  # (n, p, p) @ (n, p, 1) -> (n, p, 1)
->>>>>>> main
+    collected = attend(query, key) @ value.flatten(2).mT  # (n, p, p) @ (n, p, 1) -> (n, p, 1)
     return collected.mT.view_as(value)
 
 
@@ -264,24 +258,3 @@ def similarity(
 ) -> Float[Tensor, "n p p"]:
     """Scaled products of all queries (rows) with all keys (columns): query^T key / sqrt(d)."""
     return query.mT @ key / math.sqrt(query.shape[1])
-
-
-def norm_of_projection(width: int, kind: ProjectionNorm) -> nn.Module:
-    """Normalisation of queries or keys with `width` channels."""
-    if kind == "batch":
-        return nn.BatchNorm2d(width)
-    if kind == "layer":
-        return _ChannelNorm(width)
-    return nn.Identity()
-
-
-class _ChannelNorm(nn.Module):
-    """Layer norm over the channels at each position."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(channels, eps=1e-6)
-
-    def forward(self, maps: Float[Tensor, "n d h w"]) -> Float[Tensor, "n d h w"]:
-        """Move channels last, where `nn.LayerNorm` wants them, and back."""
-        return self.norm(maps.movedim(1, -1)).movedim(-1, 1)

@@ -22,6 +22,7 @@ from automix_cli.reporting.figures import Background, save_figure
 from automix_cli.reporting.mask_curves_figure import curves_figure
 from automix_cli.reporting.mask_figure import PairBlock, mask_figure
 from automix_cli.reporting.mask_maps_figure import MapsRow, maps_figure
+from automix_cli.reporting.progress import say
 from automix_cli.reporting.records import write_json
 from automix_cli.reporting.tables import percent
 
@@ -60,6 +61,7 @@ class MaskFolder:
         figure = curves_figure(content["methods"], background=self.background)
         save_figure(figure, self.path / "curves", background=self.background)
         write_json(self.path / "masks.json", content)
+        say(f"wrote {self.num_pages} page(s), curves and masks.json to {self.path}")
 
     def _stem(self, name: str, number: int) -> Path:
         return self.path / (name if number == 1 else f"{name}-{number}")
