@@ -45,6 +45,8 @@ class Purpose(IntEnum):
     """Which images a quick measurement takes."""
     UNKNOWN = 15
     """Images of nothing, to see whether a classifier notices."""
+    MASKS = 20
+    """Which pairs of images are shown with their masks, and what mixers draw for them."""
 
 
 def stream(purpose: Purpose, *key: int) -> np.random.Generator:

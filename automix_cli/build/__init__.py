@@ -5,16 +5,26 @@ the program.
 """
 
 from automix_cli.build.data import data_request, in_storage, loading, recipe, view
-from automix_cli.build.methods import classifier, draw, method
+from automix_cli.build.methods import (
+    attender,
+    classifier,
+    draw,
+    learned_options,
+    method,
+    mix_block,
+)
 from automix_cli.build.training import optimizer, plan, train_batches, values_at
 
 __all__ = [
+    "attender",
     "classifier",
     "data_request",
     "draw",
     "in_storage",
+    "learned_options",
     "loading",
     "method",
+    "mix_block",
     "optimizer",
     "plan",
     "recipe",

@@ -87,15 +87,26 @@ def method(model: ModelSettings, mix: MixSettings, splits: DataSplits) -> nn.Mod
 
 def learned(network: Classifier, mix: MixSettings) -> AutoMix | AdAutoMix:
     """Training with masks that are learned: one of `LEARNED`."""
-    twin, channels = copy.deepcopy(network), network.feature_channels
-    if mix.method == "adautomix":
-        block = AdaptiveMask(channels, _same_names(AdaptiveMaskOptions, mix))
+    twin, block = copy.deepcopy(network), mix_block(network.feature_channels, mix)
+    if isinstance(block, AdaptiveMask):
         return AdAutoMix(network, twin, block, _same_names(AdAutoMixOptions, mix))
+    return AutoMix(network, twin, block, _same_names(AutoMixOptions, mix))
+
+
+def mix_block(channels: int, mix: MixSettings) -> MixBlock | SAMixBlock | AdaptiveMask:
+    """The mix block of one of `LEARNED`, for features of so many channels."""
+    if mix.method == "adautomix":
+        return AdaptiveMask(channels, _same_names(AdaptiveMaskOptions, mix))
     if mix.method == "samix":
-        mix_block = SAMixBlock(channels, _same_names(SAMixBlockOptions, mix))
-    else:
-        mix_block = MixBlock(channels, _same_names(MixBlockOptions, mix))
-    return AutoMix(network, twin, mix_block, _same_names(AutoMixOptions, mix))
+        return SAMixBlock(channels, _same_names(SAMixBlockOptions, mix))
+    return MixBlock(channels, _same_names(MixBlockOptions, mix))
+
+
+def learned_options(mix: MixSettings) -> AutoMixOptions | AdAutoMixOptions:
+    """What one of `LEARNED` is told besides its mix block."""
+    if mix.method == "adautomix":
+        return _same_names(AdAutoMixOptions, mix)
+    return _same_names(AutoMixOptions, mix)
 
 
 def rival(network: Classifier, mix: MixSettings, splits: DataSplits) -> RivalTraining:
@@ -106,7 +117,9 @@ def rival(network: Classifier, mix: MixSettings, splits: DataSplits) -> RivalTra
     """
     options = _same_names(RivalOptions, mix, pixel_std=splits.std)
     try:
-        attend = attender(mix, splits) if mix.method == "attentivemix" else None
+        attend = None
+        if mix.method == "attentivemix":
+            attend = attender(mix, mean=splits.mean, std=splits.std, image_size=splits.image_size)
         training = RivalTraining(network, copy.deepcopy(network), options, attend)
         size = splits.image_size
         training.try_out(torch.zeros(1, splits.in_channels, size, size))
@@ -118,8 +131,10 @@ def rival(network: Classifier, mix: MixSettings, splits: DataSplits) -> RivalTra
     return training
 
 
-def attender(mix: MixSettings, splits: DataSplits) -> Attender:
-    """The pretrained network that AttentiveMix+ looks at images with.
+def attender(
+    mix: MixSettings, *, mean: tuple[float, ...], std: tuple[float, ...], image_size: int
+) -> Attender:
+    """The pretrained network that AttentiveMix+ looks at images with, normalised and sized so.
 
     Raises:
         CheckpointError: its file is missing, broken, unsafe, or of another network.
@@ -130,9 +145,9 @@ def attender(mix: MixSettings, splits: DataSplits) -> Attender:
         return Attender(
             mix.attention_backbone,
             weights,
-            mean=splits.mean,
-            std=splits.std,
-            image_size=splits.image_size,
+            mean=mean,
+            std=std,
+            image_size=image_size,
         )
     except ValueError as problem:
         raise CheckpointError(

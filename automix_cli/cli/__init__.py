@@ -13,7 +13,13 @@ import typer
 
 from automix_cli import __version__
 from automix_cli.cli.bench import bench
-from automix_cli.cli.boundary import EXIT_CODES, ErrorBoundary, TrainCommand, close_output
+from automix_cli.cli.boundary import (
+    EXIT_CODES,
+    ErrorBoundary,
+    MasksCommand,
+    TrainCommand,
+    close_output,
+)
 from automix_cli.cli.compare import compare
 from automix_cli.cli.corruptions import corruptions_app
 from automix_cli.cli.data import data_app
@@ -38,6 +44,7 @@ from automix_cli.cli.options import (
 )
 from automix_cli.cli.presets import presets_app
 from automix_cli.cli.robustness import robustness
+from automix_cli.cli.visualize_masks import visualize_masks
 
 app = typer.Typer(
     name="automix",
@@ -138,6 +145,7 @@ def train(  # noqa: PLR0913 - Typer reads the flags from the signature
 app.command("eval")(evaluate)
 app.command("bench")(bench)
 app.command("compare")(compare)
+app.command("visualize-masks", cls=MasksCommand)(visualize_masks)
 
 
 @app.command("settings")

@@ -55,6 +55,24 @@ class TrainCommand(TyperCommand):
         return super().make_context(info_name, filled, parent, **extra)
 
 
+class MasksCommand(TyperCommand):
+    """`visualize-masks`, whose `--images` takes any number of files."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
+    ) -> Any:
+        """Give each file after `--images` an `--images` of its own, then read them as usual."""
+        repeated: list[str] = []
+        is_listing = False
+        for argument in args:
+            is_file = not argument.startswith("-")
+            if is_listing and is_file and repeated[-1] != "--images":
+                repeated.append("--images")
+            repeated.append(argument)
+            is_listing = argument == "--images" or (is_listing and is_file)
+        return super().make_context(info_name, repeated, parent, **extra)
+
+
 def close_output() -> None:
     """Stay quiet when the reader of a pipe is gone, as in `automix settings | head`."""
     try:

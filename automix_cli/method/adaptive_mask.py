@@ -24,12 +24,14 @@ from automix_cli.method.adautomix_options import AdaptiveMaskOptions
 from automix_cli.method.combination import Combination
 from automix_cli.method.masks import upsample
 from automix_cli.method.mix_block import (
+    Looks,
     add_channel,
+    attend,
     collect,
-    norm_of_projection,
     require_channels,
 )
 from automix_cli.method.options import Upsampling
+from automix_cli.method.projection_norm import norm_of_projection
 
 
 class AdaptiveProjection(NamedTuple):
@@ -125,16 +127,31 @@ class AdaptiveMask(nn.Module):
             are the same formula. No difference.
         """
         with torch.autocast(combination.lam.device.type, enabled=False):
-            in_role = [
-                self._in_role(projection, share, source)
-                for share, source in zip(*(each.unbind(dim=1) for each in combination), strict=True)
-            ]
+            in_role = self._in_roles(projection, combination)
             logits: list[Tensor] = []
             for j, (query, _, value) in enumerate(in_role):
                 other_keys = [key for i, (_, key, _) in enumerate(in_role) if i != j]
                 collected = collect(query, torch.stack(other_keys).sum(dim=0), value)
                 logits.append(upsample(collected, image_size, upsampling))
             return torch.cat(logits, dim=1).softmax(dim=1)
+
+    def look(self, projection: AdaptiveProjection, combination: Combination) -> Looks:
+        """Of pairs: values of the first images, and how their positions look at the second ones.
+
+        The mask of the first image is made of these, and that of the second one the same way.
+        """
+        first, second = self._in_roles(projection, combination)
+        return Looks(first.value, attend(first.query, second.key))
+
+    def _in_roles(
+        self, projection: AdaptiveProjection, combination: Combination
+    ) -> list[AdaptiveProjection]:
+        """Queries, keys and values of the first, second, ... images of all mixtures."""
+        shares, sources = (each.unbind(dim=1) for each in combination)
+        return [
+            self._in_role(projection, share, source)
+            for share, source in zip(shares, sources, strict=True)
+        ]
 
     def _in_role(
         self, projection: AdaptiveProjection, share: Tensor, source: Tensor

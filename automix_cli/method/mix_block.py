@@ -27,8 +27,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from automix_cli.method.masks import upsample
-from automix_cli.method.options import MixBlockOptions, ProjectionNorm, Upsampling
+from automix_cli.method.options import MixBlockOptions, Upsampling
 from automix_cli.method.pairing import Pairing
+from automix_cli.method.projection_norm import norm_of_projection
 
 Projected = TypeVar("Projected")
 """What a mix block makes of the features before it knows any pairing."""
@@ -36,6 +37,17 @@ Projected = TypeVar("Projected")
 
 LARGEST_ATTENTION = 2**25
 """Attention weights held at once, as far as whole images allow: 128 MiB of them."""
+
+
+class Looks(NamedTuple):
+    """What a mix block makes its mask of, to be looked at."""
+
+    value: Float[Tensor, "n 1 h w"]
+    """Logits, before they are collected."""
+
+    attention: Float[Tensor, "n p p"] | None
+    """From each position of the first image (rows, which add up to 1) to those that the values are
+    collected from; None without cross-attention."""
 
 
 class MaskMaker(nn.Module, ABC, Generic[Projected]):
@@ -54,6 +66,10 @@ class MaskMaker(nn.Module, ABC, Generic[Projected]):
         upsampling: Upsampling = "nearest",
     ) -> Float[Tensor, "n 1 H W"]:
         """Share of the first image at each pixel, for one pairing of projected images."""
+
+    @abstractmethod
+    def look(self, projection: Projected, pairing: Pairing) -> Looks:
+        """Values of the second images, and who collects them: what `mask` is made of."""
 
     def forward(
         self,
@@ -133,15 +149,33 @@ class MixBlock(MaskMaker[Projection]):
         Raises:
             ValueError: if the image size is not a multiple of the feature size.
         """
-        lam, perm = pairing
-        with torch.autocast(lam.device.type, enabled=False):
-            logits = self._with_lam(projection.value[perm], self.value, 1 - lam)  # of the second
+        with torch.autocast(pairing.lam.device.type, enabled=False):
+            logits = self._value(projection, pairing)
             if projection.query is not None:
-                query = self._with_lam(projection.query, self.query, lam)
-                key = self._with_lam(projection.query[perm], self.query, 1 - lam)
-                logits = collect(self.query_norm(query), self.query_norm(key), logits)
+                logits = collect(*self._query_and_key(projection.query, pairing), logits)
             after = self.options.sigmoid_after_upsampling
             return 1 - upsampled_share(logits, image_size, upsampling, squash_last=after)
+
+    def look(self, projection: Projection, pairing: Pairing) -> Looks:
+        """Values of the second images, and who collects them."""
+        value = self._value(projection, pairing)
+        if projection.query is None:
+            return Looks(value, None)
+        return Looks(value, attend(*self._query_and_key(projection.query, pairing)))
+
+    def _value(self, projection: Projection, pairing: Pairing) -> Float[Tensor, "n 1 h w"]:
+        """Values of the second images, as logits of their share."""
+        lam, perm = pairing
+        return self._with_lam(projection.value[perm], self.value, 1 - lam)
+
+    def _query_and_key(
+        self, query: Float[Tensor, "n d h w"], pairing: Pairing
+    ) -> tuple[Float[Tensor, "n d h w"], Float[Tensor, "n d h w"]]:
+        """Queries of the first images, keys of the second ones."""
+        lam, perm = pairing
+        first = self._with_lam(query, self.query, lam)
+        second = self._with_lam(query[perm], self.query, 1 - lam)
+        return self.query_norm(first), self.query_norm(second)
 
     def _of_features(
         self, features: Float[Tensor, "n c h w"], conv: nn.Conv2d
@@ -195,9 +229,15 @@ def collect(
 
 
 def _collect(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    attention = similarity(query.flatten(2), key.flatten(2)).softmax(dim=-1)
-    collected = attention @ value.flatten(2).mT  # (n, p, p) @ (n, p, 1) -> (n, p, 1)
+    collected = attend(query, key) @ value.flatten(2).mT  # (n, p, p) @ (n, p, 1) -> (n, p, 1)
     return collected.mT.view_as(value)
+
+
+def attend(
+    query: Float[Tensor, "n d h w"], key: Float[Tensor, "n d h w"]
+) -> Float[Tensor, "n p p"]:
+    """How much each position of the queries (rows) takes from each position of the keys."""
+    return similarity(query.flatten(2), key.flatten(2)).softmax(dim=-1)
 
 
 def upsampled_share(
@@ -218,24 +258,3 @@ def similarity(
 ) -> Float[Tensor, "n p p"]:
     """Scaled products of all queries (rows) with all keys (columns): query^T key / sqrt(d)."""
     return query.mT @ key / math.sqrt(query.shape[1])
-
-
-def norm_of_projection(width: int, kind: ProjectionNorm) -> nn.Module:
-    """Normalisation of queries or keys with `width` channels."""
-    if kind == "batch":
-        return nn.BatchNorm2d(width)
-    if kind == "layer":
-        return _ChannelNorm(width)
-    return nn.Identity()
-
-
-class _ChannelNorm(nn.Module):
-    """Layer norm over the channels at each position."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(channels, eps=1e-6)
-
-    def forward(self, maps: Float[Tensor, "n d h w"]) -> Float[Tensor, "n d h w"]:
-        """Move channels last, where `nn.LayerNorm` wants them, and back."""
-        return self.norm(maps.movedim(1, -1)).movedim(-1, 1)

@@ -25,7 +25,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from automix_cli.method.mix_block import (
+    Looks,
     MaskMaker,
+    attend,
     collect,
     require_channels,
     start_small,
@@ -126,18 +128,35 @@ class SAMixBlock(MaskMaker[SAMixProjection]):
             ValueError: if the image size is not a multiple of the feature size.
         """
         with torch.autocast(pairing.lam.device.type, enabled=False):
-            mine, partner = self._scales(pairing.lam)
-            hidden = partner * projection.value_as_second[pairing.perm]
-            logits = self._value(hidden)  # of the second image's share
+            logits = self._value_of_second(projection, pairing)
             if projection.attention is not None:
-                first = projection.attention
-                second = SAMixAttention(*(each[pairing.perm] for each in first))
-                query = mine * first.query_as_first + partner * second.query_as_second
-                key = mine * first.key_as_first + partner * second.key_as_second
-                query, key = _with_bias(query, self.query), _with_bias(key, self.key)
-                logits = collect(query, key, logits)
+                logits = collect(*self._query_and_key(projection.attention, pairing), logits)
             after = self.options.sigmoid_after_upsampling
             return 1 - upsampled_share(logits, image_size, upsampling, squash_last=after)
+
+    def look(self, projection: SAMixProjection, pairing: Pairing) -> Looks:
+        """Values of the second images, and who collects them."""
+        value = self._value_of_second(projection, pairing)
+        if projection.attention is None:
+            return Looks(value, None)
+        return Looks(value, attend(*self._query_and_key(projection.attention, pairing)))
+
+    def _value_of_second(
+        self, projection: SAMixProjection, pairing: Pairing
+    ) -> Float[Tensor, "n 1 h w"]:
+        """Values of the second images, as logits of their share."""
+        _, partner = self._scales(pairing.lam)
+        return self._value(partner * projection.value_as_second[pairing.perm])
+
+    def _query_and_key(
+        self, first: SAMixAttention, pairing: Pairing
+    ) -> tuple[Float[Tensor, "n d h w"], Float[Tensor, "n d h w"]]:
+        """Queries and keys, both of both images."""
+        mine, partner = self._scales(pairing.lam)
+        second = SAMixAttention(*(each[pairing.perm] for each in first))
+        query = mine * first.query_as_first + partner * second.query_as_second
+        key = mine * first.key_as_first + partner * second.key_as_second
+        return _with_bias(query, self.query), _with_bias(key, self.key)
 
     def _scales(
         self, lam: Float[Tensor, " n"]
