@@ -40,6 +40,12 @@ def test_purposes_keep_the_values_that_recorded_results_were_made_with() -> None
         "PAIRING": 3,
         "DROPOUT": 4,
         "HOLDOUT": 5,
+        "MIXED": 10,
+        "RESAMPLE": 11,
+        "ATTACK": 12,
+        "OCCLUSION": 13,
+        "QUICK": 14,
+        "UNKNOWN": 15,
     }
 
 

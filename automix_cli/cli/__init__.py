@@ -30,12 +30,16 @@ from automix_cli.cli.options import (
     OutputDir,
     Preset,
     PrintConfig,
+    ReportDir,
     Seed,
     Set,
+    Weights,
+    overrides_of_trained,
     terminal_width,
     with_hyphens,
 )
 from automix_cli.cli.presets import presets_app
+from automix_cli.cli.robustness import robustness
 
 app = typer.Typer(
     name="automix",
@@ -50,6 +54,7 @@ app = typer.Typer(
     },
 )
 app.add_typer(presets_app, name="presets")
+app.command("robustness")(robustness)
 app.add_typer(data_app, name="data")
 
 
@@ -141,9 +146,12 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     checkpoint: Annotated[
         Path | None, typer.Option(help="Evaluate this file instead of a run.", metavar="FILE")
     ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="Network to evaluate.", metavar="momentum|classifier")
-    ] = None,
+    weights: Weights = None,
+    bins: Annotated[int, typer.Option(help="Bins of the calibration errors.", min=1)] = 15,
+    mixed: Annotated[
+        bool, typer.Option("--mixed", help="Measure accuracy on mixed images too.")
+    ] = False,
+    output_dir: ReportDir = None,
     sets: Set = None,
     data_dir: DataDir = None,
     batch_size: BatchSize = None,
@@ -151,27 +159,24 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     print_config: PrintConfig = False,
     as_json: Json = False,
 ) -> None:
-    """Evaluate a trained classifier on its test set: accuracy with interval, and likelihood.
+    """Evaluate a trained classifier on its test set: accuracy, likelihood and calibration.
 
     Examples:
     $ automix eval
+    $ automix eval runs/mine --mixed -o report
     $ automix eval runs/mine --weights classifier --json
     $ automix eval --checkpoint best.pt --data-dir ~/data
     """
     from automix_cli.commands import evaluate as command
     from automix_cli.commands.requests import EvaluateRequest
-    from automix_cli.settings.layering import Flag, Overrides
 
-    flags = (
-        Flag("--weights", "evaluation.weights", weights),
-        Flag("--data-dir", "data.dir", data_dir),
-        Flag("--batch-size", "evaluation.batch_size", batch_size),
-        Flag("--device", "run.device", device),
+    overrides = overrides_of_trained(
+        weights=weights, data_dir=data_dir, batch_size=batch_size, device=device, sets=sets
     )
-    overrides = Overrides(
-        flags=tuple(flag for flag in flags if flag.value is not None), sets=tuple(sets or ())
+    request = EvaluateRequest(
+        run, checkpoint, print_config, as_json, num_bins=bins, mixed=mixed, output_dir=output_dir
     )
-    command.run(overrides, EvaluateRequest(run, checkpoint, print_config, as_json))
+    command.run(overrides, request)
 
 
 app.command("bench")(bench)
