@@ -17,6 +17,7 @@ from automix_cli.cli.bench import bench
 from automix_cli.cli.boundary import EXIT_CODES, ErrorBoundary, TrainCommand, close_output
 from automix_cli.cli.compare import compare
 from automix_cli.cli.data import data_app
+from automix_cli.cli.export import export
 from automix_cli.cli.options import (
     BatchSize,
     Config,
@@ -180,6 +181,7 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
 
 
 app.command("bench")(bench)
+app.command("export")(export)
 app.command("compare")(compare)
 
 

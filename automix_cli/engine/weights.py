@@ -1,16 +1,17 @@
-"""Reading the weights of a network that somebody else trained."""
+"""Weights of a network as named tensors: read from somebody else, written for somebody else."""
 
 from __future__ import annotations
 
 import pickle
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from automix_cli.errors import CheckpointError
@@ -46,6 +47,22 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             hint="save a model's `state_dict()`, best as safetensors",
         )
     return cast(dict[str, Tensor], content)
+
+
+def write_weights(path: Path, weights: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write named tensors as safetensors.
+
+    Args:
+        path: The file.
+        weights: By name.
+        metadata: What the header says besides.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    # as timm and transformers write it, who look for the framework
+    save_file(tensors, path, metadata={"format": "pt", **metadata})
 
 
 def _safetensors(path: Path) -> Any:
