@@ -44,6 +44,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "torchvision": {"data", "models"},  # models: its ResNets, to prove that exports fit them
     "onnx": {"commands"},
     "onnxruntime": {"commands"},
+    "google": {"commands"},  # protobuf, whose error onnx shows
     "safetensors": {"engine"},
     "matplotlib": {"reporting"},
     "pyautoattack": {"evaluation"},

@@ -21,6 +21,7 @@ COMMANDS = [
     ["bench"],
     ["robustness"],
     ["export"],
+    ["inspect"],
     ["settings"],
     ["presets"],
     ["data"],

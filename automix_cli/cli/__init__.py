@@ -18,6 +18,7 @@ from automix_cli.cli.boundary import EXIT_CODES, ErrorBoundary, TrainCommand, cl
 from automix_cli.cli.compare import compare
 from automix_cli.cli.data import data_app
 from automix_cli.cli.export import export
+from automix_cli.cli.inspect import inspect
 from automix_cli.cli.options import (
     BatchSize,
     Config,
@@ -182,6 +183,7 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
 
 app.command("bench")(bench)
 app.command("export")(export)
+app.command("inspect")(inspect)
 app.command("compare")(compare)
 
 

@@ -81,9 +81,7 @@ def verify(
     return {"reader": reader, **compare(outputs, expected, path.name), **latency}
 
 
-def compare(
-    outputs: Mapping[str, np.ndarray], expected: Expectation, name: str
-) -> dict[str, Any]:
+def compare(outputs: Mapping[str, np.ndarray], expected: Expectation, name: str) -> dict[str, Any]:
     """Differences and right answers.
 
     Raises:
