@@ -154,7 +154,7 @@ def prepared(trained: Trained, settings: Settings, request: ExportRequest) -> Sh
     }
     return Shipment(
         network=network,
-        weights={name: each for name, each in classifier.state_dict().items()},
+        weights=dict(classifier.state_dict()),
         spec=spec,
         metadata=metadata,
         opset=request.opset,

@@ -51,8 +51,17 @@ class Shipment:
 
 
 def write_safetensors(shipment: Shipment, path: Path) -> bool:
-    """Write the tensors under timm's names; the network that holds them decides on sizes."""
-    tensors = timm_names(shipment.weights, shipment.spec.backbone)
+    """Write the tensors under timm's names; the network that holds them decides on sizes.
+
+    Raises:
+        SettingsError: the network does not end in one layer.
+    """
+    try:
+        tensors = timm_names(shipment.weights, shipment.spec.backbone)
+    except ValueError as problem:
+        raise SettingsError(
+            f"cannot write weights for timm: {problem}", hint="take `--format torch-export`"
+        ) from problem
     write_weights(path, tensors, {"automix": json.dumps(shipment.metadata, sort_keys=True)})
     return shipment.is_any_size
 

@@ -80,7 +80,11 @@ def is_torchvision_resnet(backbone: str, stem: str, in_channels: int) -> bool:
 
 
 def timm_names(weights: Mapping[str, Tensor], backbone: str) -> dict[str, Tensor]:
-    """Our tensors under the names that timm, and for ResNets torchvision, gives them."""
+    """Our tensors under the names that timm, and for ResNets torchvision, gives them.
+
+    Raises:
+        ValueError: timm's model ends in several layers.
+    """
     head = _head_name(backbone)
     renamed = {
         name.removeprefix(BACKBONE): tensor
@@ -107,9 +111,9 @@ def _head_name(backbone: str) -> str:
     """
     config = timm.get_pretrained_cfg(backbone) if timm.is_model(backbone) else None
     name: Any = "fc" if config is None else config.classifier
-    if not isinstance(name, str):
-        raise ValueError(f"`{backbone}` has several last layers: {', '.join(name or ())}")
-    return name
+    if isinstance(name, str):
+        return name
+    raise ValueError(f"`{backbone}` has several last layers: {', '.join(name or ())}")
 
 
 def load_with_timm(path: str, spec: ClassifierSpec) -> nn.Module:

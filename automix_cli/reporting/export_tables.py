@@ -37,10 +37,8 @@ def export_table(content: Mapping[str, Any]) -> list[Table]:
 def inspection_tables(content: Mapping[str, Any]) -> list[Table]:
     """What a file holds."""
     plain = {name: each for name, each in content.items() if isinstance(each, str | int | float)}
-    tables = [key_value_table("File", plain)]
-    for name in ("facts", "software"):
-        if content.get(name):
-            tables.append(key_value_table(name, content[name]))
+    told = {name: content[name] for name in ("facts", "software") if content[name]}
+    tables = [key_value_table(name, facts) for name, facts in {"File": plain, **told}.items()]
     groups = Table(title="tensors", title_justify="left")
     for number, column in enumerate(("group", "tensors", "numbers", "largest", "shape")):
         groups.add_column(column, justify="left" if number in (0, 3) else "right")
