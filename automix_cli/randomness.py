@@ -31,6 +31,8 @@ class Purpose(IntEnum):
     """Which training samples are held out for validation."""
     SAMPLE = 6
     """What is done to one image in an epoch, where it is not drawn for all images at once."""
+    CORRUPTION = 7
+    """What a corruption draws for a test image of a severity."""
     MIXED = 10
     """Who is mixed with whom when accuracy on mixed images is measured."""
     RESAMPLE = 11

@@ -25,9 +25,12 @@ COMMANDS = [
     ["settings"],
     ["presets"],
     ["data"],
+    ["corruptions"],
 ]
 PRESET_COMMANDS = [["presets", name] for name in ("list", "show", "copy", "diff")]
 DATA_COMMANDS = [["data", "bench"], ["data", "check"]]
+CORRUPTION_COMMANDS = [["corruptions", name] for name in ("make", "verify")]
+GROUP_COMMANDS = [*PRESET_COMMANDS, *DATA_COMMANDS, *CORRUPTION_COMMANDS]
 ROOT = typer.main.get_command(app)
 HEAVY = {"torch", "torchvision", "timm", "accelerate"}
 
@@ -49,7 +52,7 @@ def test_version_is_the_package_version(automix) -> None:
     assert automix("--version").stdout == f"automix {__version__}\n"
 
 
-@pytest.mark.parametrize("command", [[], *COMMANDS, *PRESET_COMMANDS, *DATA_COMMANDS], ids=str)
+@pytest.mark.parametrize("command", [[], *COMMANDS, *GROUP_COMMANDS], ids=str)
 def test_help_of_every_command_succeeds(automix, command: list[str]) -> None:
     result = automix(*command, "--help")
     assert result.exit_code == 0
@@ -79,9 +82,9 @@ def examples() -> list[list[str]]:
 
 
 def test_every_command_has_examples() -> None:
-    groups = ("presets", "data")
+    groups = ("presets", "data", "corruptions")
     started_with = {tuple(each[:2]) if each[0] in groups else (each[0],) for each in examples()}
-    wanted = {tuple(each) for each in [*COMMANDS[:-2], *PRESET_COMMANDS, *DATA_COMMANDS]}
+    wanted = {tuple(each) for each in [*COMMANDS[:-3], *GROUP_COMMANDS]}
     assert started_with == wanted
 
 

@@ -40,6 +40,8 @@ def test_purposes_keep_the_values_that_recorded_results_were_made_with() -> None
         "PAIRING": 3,
         "DROPOUT": 4,
         "HOLDOUT": 5,
+        "SAMPLE": 6,
+        "CORRUPTION": 7,
         "MIXED": 10,
         "RESAMPLE": 11,
         "ATTACK": 12,

@@ -7,7 +7,6 @@ Touch points, to add a command: a module in `commands/` with `run(overrides, req
 in `commands/requests.py`, and a function here.
 """
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,7 +15,9 @@ from automix_cli import __version__
 from automix_cli.cli.bench import bench
 from automix_cli.cli.boundary import EXIT_CODES, ErrorBoundary, TrainCommand, close_output
 from automix_cli.cli.compare import compare
+from automix_cli.cli.corruptions import corruptions_app
 from automix_cli.cli.data import data_app
+from automix_cli.cli.evaluate import evaluate
 from automix_cli.cli.export import export
 from automix_cli.cli.inspect import inspect
 from automix_cli.cli.options import (
@@ -32,11 +33,8 @@ from automix_cli.cli.options import (
     OutputDir,
     Preset,
     PrintConfig,
-    ReportDir,
     Seed,
     Set,
-    Weights,
-    overrides_of_trained,
     terminal_width,
     with_hyphens,
 )
@@ -57,6 +55,7 @@ app = typer.Typer(
 )
 app.add_typer(presets_app, name="presets")
 app.command("robustness")(robustness)
+app.add_typer(corruptions_app, name="corruptions")
 app.add_typer(data_app, name="data")
 
 
@@ -138,49 +137,7 @@ def train(  # noqa: PLR0913 - Typer reads the flags from the signature
     command.run(overrides, TrainRequest(resume, dry_run, print_config, as_json))
 
 
-@app.command("eval")
-def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
-    *,
-    run: Annotated[
-        Path | None,
-        typer.Argument(help="Run folder (default: the newest finished run).", metavar="RUN"),
-    ] = None,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Evaluate this file instead of a run.", metavar="FILE")
-    ] = None,
-    weights: Weights = None,
-    bins: Annotated[int, typer.Option(help="Bins of the calibration errors.", min=1)] = 15,
-    mixed: Annotated[
-        bool, typer.Option("--mixed", help="Measure accuracy on mixed images too.")
-    ] = False,
-    output_dir: ReportDir = None,
-    sets: Set = None,
-    data_dir: DataDir = None,
-    batch_size: BatchSize = None,
-    device: Device = None,
-    print_config: PrintConfig = False,
-    as_json: Json = False,
-) -> None:
-    """Evaluate a trained classifier on its test set: accuracy, likelihood and calibration.
-
-    Examples:
-    $ automix eval
-    $ automix eval runs/mine --mixed -o report
-    $ automix eval runs/mine --weights classifier --json
-    $ automix eval --checkpoint best.pt --data-dir ~/data
-    """
-    from automix_cli.commands import evaluate as command
-    from automix_cli.commands.requests import EvaluateRequest
-
-    overrides = overrides_of_trained(
-        weights=weights, data_dir=data_dir, batch_size=batch_size, device=device, sets=sets
-    )
-    request = EvaluateRequest(
-        run, checkpoint, print_config, as_json, num_bins=bins, mixed=mixed, output_dir=output_dir
-    )
-    command.run(overrides, request)
-
-
+app.command("eval")(evaluate)
 app.command("bench")(bench)
 app.command("export")(export)
 app.command("inspect")(inspect)

@@ -111,6 +111,43 @@ Json = Annotated[bool, typer.Option("--json", help="Write the result to stdout a
 Weights = Annotated[
     str | None, typer.Option(help="Network to evaluate.", metavar="momentum|classifier")
 ]
+FrostDir = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the five photographs that frost needs.", metavar="FOLDER"),
+]
+Corruptions = Annotated[
+    str | None,
+    typer.Option(
+        "--corruptions",
+        help="Measure on corrupted test images too: published ones in the data folder, for CIFAR"
+        " else generated ones.",
+        metavar="cifar-c|imagenet-c|tiny-imagenet-c",
+    ),
+]
+CorruptionsDir = Annotated[
+    Path | None, typer.Option(help="Folder of the corrupted images.", metavar="FOLDER")
+]
+CorruptionsLimit = Annotated[
+    int | None,
+    typer.Option(help="Only so many images of each corruption and severity.", metavar="N"),
+]
+Baseline = Annotated[
+    Path | None,
+    typer.Option(
+        help="Relate corruption errors to those of another evaluation (mCE); on imagenet-c also"
+        " `alexnet`.",
+        metavar="JSON",
+    ),
+]
+VerifyCifarC = Annotated[
+    Path | None,
+    typer.Option(
+        "--verify-cifar-c",
+        help="First compare a folder's files with the published ones, as `automix corruptions"
+        " verify` does.",
+        metavar="FOLDER",
+    ),
+]
 PresetName = Annotated[
     str, typer.Argument(help="A preset.", metavar="NAME", autocompletion=complete_preset)
 ]

@@ -11,7 +11,11 @@ from typing import Any
 
 from torch import Tensor
 
+from automix_cli import build
 from automix_cli.commands import evaluation_report, mixed_images
+from automix_cli.commands.corruption_eval import check_request, evaluate_corruptions
+from automix_cli.commands.corruption_record import Subject
+from automix_cli.commands.corruption_requests import CorruptedEvaluation
 from automix_cli.commands.judged_images import Viewer, load_judged
 from automix_cli.commands.requests import EvaluateRequest
 from automix_cli.commands.trained import (
@@ -27,6 +31,7 @@ from automix_cli.errors import DivergedError
 from automix_cli.evaluation.logit_sample import LogitSample
 from automix_cli.evaluation.totals import accumulate
 from automix_cli.models.classifier import Classifier
+from automix_cli.reporting.corruption_tables import corruption_table
 from automix_cli.reporting.evaluation_files import write_evaluation
 from automix_cli.reporting.evaluation_tables import evaluation_tables
 from automix_cli.reporting.progress import say
@@ -50,6 +55,8 @@ def run(overrides: Overrides, request: EvaluateRequest) -> None:
     if request.print_config:
         sys.stdout.write(print_config(settings, origins))
         return
+    if request.corruptions is not None:
+        check_request(request.corruptions, settings)
     accelerator = build_accelerator(device=settings.run.device, mixed_precision="no")
     trained, network = ready_network(path, settings, accelerator.device)
     held_out = trained.settings["data"].get("holdout", 0.0)
@@ -62,14 +69,17 @@ def run(overrides: Overrides, request: EvaluateRequest) -> None:
     if request.mixed:
         methods = mixed_images.methods_for(settings.mix.method)
         rows[head]["mixed"] = {name: evaluation.mixed(name) for name in methods}
+    content: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "checkpoint": str(path),
+        "dataset": settings.data.name,
+        "split": "test",
+        "heads": rows,
+    }
+    if request.corruptions is not None:
+        clean_top1 = rows[head]["top1"]
+        content["corruptions"] = evaluation.corruptions(request.corruptions, clean_top1)
     if accelerator.is_main_process:
-        content = {
-            "schema_version": SCHEMA_VERSION,
-            "checkpoint": str(path),
-            "dataset": settings.data.name,
-            "split": "test",
-            "heads": rows,
-        }
         show(content, as_json=request.as_json)
         if request.output_dir is not None:
             say(f"wrote {write_evaluation(request.output_dir, content)}")
@@ -140,6 +150,18 @@ class Evaluation:
         fitted = evaluation_report.fit(test, held_out)
         return fitted and evaluation_report.temperature_record(fitted, self.num_bins)
 
+    def corruptions(self, asked: CorruptedEvaluation, clean_top1: float) -> dict[str, Any]:
+        """Accuracy on corrupted test images, written down beside the other numbers."""
+        viewer = self.viewer
+        subject = Subject(
+            self.network,
+            class_names=tuple(self.trained.dataset["class_names"]),
+            view=build.view(viewer.data, viewer.mean, viewer.std, viewer.size),
+            checkpoint=self.trained.path,
+            clean_top1=clean_top1,
+        )
+        return evaluate_corruptions(subject, self.settings, self.accelerator, asked)
+
     def mixed(self, method: str) -> dict[str, Any]:
         """Accuracy on the test images, mixed by one method."""
         batches, first_block = mixed_images.blocks(
@@ -170,3 +192,5 @@ def show(content: Mapping[str, Any], *, as_json: bool) -> None:
         sys.stdout.write(json.dumps(content, indent=2) + "\n")
     else:
         print_tables(*evaluation_tables(content))
+        if "corruptions" in content:
+            print_tables(corruption_table(content["corruptions"]))

@@ -6,6 +6,8 @@ Plain data, so that the command line can fill it in without importing the comman
 from dataclasses import dataclass
 from pathlib import Path
 
+from automix_cli.commands.corruption_requests import CorruptedEvaluation
+
 
 @dataclass(frozen=True)
 class TrainRequest:
@@ -38,6 +40,7 @@ class EvaluateRequest:
         num_bins: Bins of the calibration errors.
         mixed: Measure accuracy on mixed images too.
         output_dir: Folder for the numbers and the figures; None writes no files.
+        corruptions: What to measure on corrupted images, or None.
     """
 
     run: Path | None = None
@@ -47,6 +50,7 @@ class EvaluateRequest:
     num_bins: int = 15
     mixed: bool = False
     output_dir: Path | None = None
+    corruptions: CorruptedEvaluation | None = None
 
 
 @dataclass(frozen=True)

@@ -92,13 +92,25 @@ def load_cifar(
     """
     source = cifar_source(name)
     fetch(source.archive, directory, download=download, mirror=mirror)
+    train = _load_part(source, directory, source.train_files)
+    return train, _load_part(source, directory, source.test_files)
+
+
+def load_cifar_test(
+    name: CifarName, directory: Path, *, download: bool, mirror: str | None = None
+) -> ImageSet:
+    """Read the test images alone; arguments, order and errors are those of `load_cifar`."""
+    source = cifar_source(name)
+    fetch(source.archive, directory, download=download, mirror=mirror)
+    return _load_part(source, directory, source.test_files)
+
+
+def _load_part(source: CifarSource, directory: Path, file_names: tuple[str, ...]) -> ImageSet:
     folder = directory / source.archive.folder
     names = _read_checked(folder / source.names_file, source.checksums[source.names_file])
-    class_names = tuple(names.get(source.names_key, ()))
-    train = [_read_images(source, folder / file_name) for file_name in source.train_files]
-    test = [_read_images(source, folder / file_name) for file_name in source.test_files]
+    parts = [_read_images(source, folder / file_name) for file_name in file_names]
     try:
-        return _join(train, class_names), _join(test, class_names)
+        return _join(parts, tuple(names.get(source.names_key, ())))
     except ValueError as error:
         raise DataError(f"the files in `{folder}` do not fit together: {error}") from error
 

@@ -1,0 +1,91 @@
+"""`automix corruptions make`: write a corrupted test set."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from automix_cli.commands.corruption_files import (
+    MadeFile,
+    Wanted,
+    generated_folder,
+    make_files,
+    require_cifar,
+)
+from automix_cli.commands.corruption_requests import CorruptionsRequest
+from automix_cli.data.corrupted_official import LABELS, SEVERITIES
+from automix_cli.errors import SettingsError, VerificationError
+from automix_cli.evaluation.corruptions import CORRUPTIONS
+from automix_cli.reporting.corruption_tables import made_table
+from automix_cli.reporting.tables import print_tables
+from automix_cli.settings.layering import Overrides, load
+
+SCHEMA_VERSION = 1
+
+
+def make(overrides: Overrides, request: CorruptionsRequest) -> None:
+    """Write a corrupted test set, and print every file's md5.
+
+    Raises:
+        SettingsError: there is no such corruption or severity.
+        DataError: images are missing, or the folder holds something else.
+        VerificationError: a file that must be the published one is not.
+    """
+    settings, _ = load(overrides)
+    name = require_cifar(settings.data.name)
+    wanted = _wanted(request)
+    folder = request.folder or generated_folder(settings.data, name)
+    made = make_files(folder, settings.data, wanted, is_forced=request.force)
+    rows = [{**vars(each), "verdict": _verdict(each)} for each in made]
+    left_out = sorted(set(wanted.names) - {each.name for each in made})
+    if request.as_json:
+        content = {
+            "schema_version": SCHEMA_VERSION,
+            "folder": str(folder),
+            "data_set": name,
+            "is_generated": True,
+            "files": rows,
+            "left_out": left_out,
+        }
+        sys.stdout.write(json.dumps(content, indent=2) + "\n")
+    else:
+        without = f", without {', '.join(left_out)}" if left_out else ""
+        exactness = "float64" if wanted.is_exact else "float32, within one level"
+        title = f"{name} in {folder}, seed {wanted.seed}, {exactness}{without}"
+        print_tables(made_table(title, rows))
+    wrong = [each.name for each in made if each.is_official is False]
+    if wrong:
+        raise VerificationError(
+            f"{', '.join(wrong)} should be the published files, byte for byte, and are not",
+            hint="this processor or these versions round differently; please report both",
+        )
+
+
+def _wanted(request: CorruptionsRequest) -> Wanted:
+    unknown = sorted(set(request.corruptions) - set(CORRUPTIONS))
+    if unknown:
+        raise SettingsError(
+            f"there is no corruption `{unknown[0]}`",
+            hint=f"choose among {', '.join(CORRUPTIONS)}",
+        )
+    outside = sorted(set(request.severities) - set(SEVERITIES))
+    if outside or not request.severities:
+        raise SettingsError(f"severities are 1 to 5, got `{outside[0] if outside else 'none'}`")
+    return Wanted(
+        names=tuple(each for each in CORRUPTIONS if each in (request.corruptions or CORRUPTIONS)),
+        severities=tuple(sorted(set(request.severities))),
+        seed=request.seed,
+        is_exact=not request.fast,
+        frost_dir=request.frost_dir,
+        is_frost_needed="frost" in request.corruptions,
+    )
+
+
+def _verdict(made: MadeFile) -> str:
+    if made.is_official:
+        return "= published"
+    if made.is_official is False:
+        return "WRONG"
+    if made.name == LABELS:
+        return "labels"
+    return "generated"
