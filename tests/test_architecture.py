@@ -41,7 +41,10 @@ THIRD_PARTY: dict[str, set[str]] = {
     # build: the optimizer that torch has not; data: the operations of RandAugment
     "timm": {"models", "build", "data"},
     "PIL": {"data"},
-    "torchvision": {"data"},
+    "torchvision": {"data", "models"},  # models: its ResNets, to prove that exports fit them
+    "onnx": {"commands"},
+    "onnxruntime": {"commands"},
+    "google": {"commands"},  # protobuf, whose error onnx shows
     "safetensors": {"engine"},
     "matplotlib": {"reporting"},
     "pyautoattack": {"evaluation"},

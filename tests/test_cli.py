@@ -20,6 +20,8 @@ COMMANDS = [
     ["compare"],
     ["bench"],
     ["robustness"],
+    ["export"],
+    ["inspect"],
     ["settings"],
     ["presets"],
     ["data"],
@@ -132,7 +134,7 @@ def test_completion_offers_the_methods_that_begin_with_what_was_typed() -> None:
 
 def test_shared_options_have_one_spelling_in_every_command() -> None:
     spelled: dict[str, set[tuple[str, ...]]] = {}
-    for command in ("train", "eval", "compare", "bench", "robustness", "settings"):
+    for command in ("train", "eval", "compare", "bench", "robustness", "export", "settings"):
         for parameter in ROOT.commands[command].params:
             spelled.setdefault(parameter.name or "", set()).add(tuple(parameter.opts))
     assert all(len(spellings) == 1 for spellings in spelled.values())

@@ -24,6 +24,8 @@ from automix_cli.cli.compare import compare
 from automix_cli.cli.corruptions import corruptions_app
 from automix_cli.cli.data import data_app
 from automix_cli.cli.evaluate import evaluate
+from automix_cli.cli.export import export
+from automix_cli.cli.inspect import inspect
 from automix_cli.cli.options import (
     BatchSize,
     Config,
@@ -144,6 +146,8 @@ def train(  # noqa: PLR0913 - Typer reads the flags from the signature
 
 app.command("eval")(evaluate)
 app.command("bench")(bench)
+app.command("export")(export)
+app.command("inspect")(inspect)
 app.command("compare")(compare)
 app.command("visualize-masks", cls=MasksCommand)(visualize_masks)
 

@@ -16,6 +16,7 @@ from automix_cli import build
 from automix_cli.engine.checkpoint import load_checkpoint, load_classifier, load_weights
 from automix_cli.errors import CheckpointError, DataError
 from automix_cli.models.classifier import Classifier
+from automix_cli.models.exported import our_names
 from automix_cli.reporting import records
 from automix_cli.reporting.progress import say
 from automix_cli.settings import Settings
@@ -85,6 +86,8 @@ def read_trained(path: Path, weights: str) -> Trained:
                 hint="name the run's `ckpt.pt`, which holds both networks",
             )
         tensors, stored = load_classifier(path)
+        if "export" in stored:  # written for other programs, under timm's names
+            tensors = our_names(tensors, stored["export"]["backbone"])
         return Trained(path, tensors, stored["settings"], stored["dataset"])
     checkpoint = load_checkpoint(path)
     prefix = "momentum_classifier." if weights == "momentum" else "classifier."

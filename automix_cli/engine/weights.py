@@ -1,16 +1,17 @@
-"""Reading the weights of a network that somebody else trained."""
+"""Weights of a network as named tensors: read from somebody else, written for somebody else."""
 
 from __future__ import annotations
 
 import pickle
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from automix_cli.errors import CheckpointError
@@ -22,6 +23,21 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: missing, damaged, or something other than named tensors.
     """
+    content = read_content(path)
+    if not isinstance(content, dict) or not all(isinstance(e, Tensor) for e in content.values()):
+        raise CheckpointError(
+            f"`{path}` must hold named tensors alone",
+            hint="save a model's `state_dict()`, best as safetensors",
+        )
+    return cast(dict[str, Tensor], content)
+
+
+def read_content(path: Path) -> Any:
+    """Read a safetensors file, or a PyTorch file of tensors and plain values.
+
+    Raises:
+        CheckpointError: missing, damaged, or something that could run code.
+    """
     if not path.is_file():
         raise CheckpointError(
             f"wanted the weights of a network at `{path}`, found "
@@ -29,7 +45,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             hint="nothing is downloaded: name a file that is there, safetensors or PyTorch",
         )
     try:
-        content = _safetensors(path) if path.suffix == ".safetensors" else _pytorch(path)
+        return _safetensors(path) if path.suffix == ".safetensors" else _pytorch(path)
     except pickle.UnpicklingError as problem:
         raise CheckpointError(
             f"`{path}` holds something other than tensors, and was not loaded",
@@ -40,12 +56,22 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"`{path}` is truncated or damaged: {first_line}", hint="copy the file again"
         ) from problem
-    if not isinstance(content, dict) or not all(isinstance(e, Tensor) for e in content.values()):
-        raise CheckpointError(
-            f"`{path}` must hold named tensors alone",
-            hint="save a model's `state_dict()`, best as safetensors",
-        )
-    return cast(dict[str, Tensor], content)
+
+
+def write_weights(path: Path, weights: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write named tensors as safetensors.
+
+    Args:
+        path: The file.
+        weights: By name.
+        metadata: What the header says besides.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    # as timm and transformers write it, who look for the framework
+    save_file(tensors, path, metadata={"format": "pt", **metadata})
 
 
 def _safetensors(path: Path) -> Any:

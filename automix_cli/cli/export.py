@@ -1,0 +1,79 @@
+"""`automix export`."""
+# pyright: strict
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from automix_cli.cli.options import DataDir, Json, Set, Weights, overrides_of_trained
+
+
+def export(  # noqa: PLR0913 - Typer reads the flags from the signature
+    *,
+    run: Annotated[
+        Path | None,
+        typer.Argument(help="Run folder (default: the newest finished run).", metavar="RUN"),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Export this file instead of a run.", metavar="FILE")
+    ] = None,
+    file_format: Annotated[
+        str,
+        typer.Option(
+            "--format", help="What to write.", metavar="onnx|torch-export|safetensors|timm"
+        ),
+    ] = "onnx",
+    weights: Weights = None,
+    normalize: Annotated[
+        bool,
+        typer.Option(
+            "--normalize/--no-normalize",
+            help="Put mean and standard deviation inside: images come in [0, 1].",
+        ),
+    ] = False,
+    softmax: Annotated[
+        bool, typer.Option("--softmax", help="Give probabilities instead of logits.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File (default: beside the weights).", metavar="FILE"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
+    opset: Annotated[int, typer.Option(help="Version of ONNX's operators.")] = 18,
+    verify_images: Annotated[
+        int, typer.Option(help="Test images to compare before and after.", min=7)
+    ] = 256,
+    sets: Set = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Write a trained classifier for other programs, and prove that the file is that classifier.
+
+    It is loaded in a fresh process and compared; a file that says anything else is not left behind.
+
+    Examples:
+    $ automix export
+    $ automix export runs/mine --normalize --softmax -o classifier.onnx
+    $ automix export runs/mine --format timm --weights classifier
+    $ automix export --checkpoint best.pt --format torch-export --data-dir ~/data
+    """
+    from automix_cli.commands import export as command
+    from automix_cli.commands.requests import ExportRequest
+
+    overrides = overrides_of_trained(
+        weights=weights, data_dir=data_dir, batch_size=None, device=None, sets=sets
+    )
+    request = ExportRequest(
+        run=run,
+        checkpoint=checkpoint,
+        format=file_format,
+        normalize=normalize,
+        softmax=softmax,
+        output=output,
+        force=force,
+        opset=opset,
+        verify_images=verify_images,
+        as_json=as_json,
+    )
+    command.run(overrides, request)
