@@ -361,12 +361,6 @@ def test_every_method_has_a_line_in_the_table_of_alphas() -> None:
     ("values", "part"),
     [
         ({"method": "vanilla", "alpha": 1.0}, "`mix.alpha` must be unset: `vanilla` has none"),
-        ({"loss": "bce"}, "must be `cross_entropy`, the only one that `automix` has"),
-        (
-            {"method": "adautomix", "loss": "bce"},
-            "must be `cross_entropy`, the only one that `adautomix` has",
-        ),
-        ({"decoupled_weight": 0.1}, "must be 0: `automix` has no decoupled loss"),
         ({"lam_embedding": "multiply"}, "must be `concat` or `none` for `automix`"),
         (
             {"method": "samix", "lam_embedding": "concat"},

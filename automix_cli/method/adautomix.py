@@ -28,6 +28,7 @@ from torch import Tensor
 from automix_cli.method.adaptive_mask import AdaptiveMask
 from automix_cli.method.adautomix_options import AdAutoMixOptions
 from automix_cli.method.classifier import Classifier
+from automix_cli.method.classifier_loss import clean_loss, mixture_loss
 from automix_cli.method.combination import (
     AdAutoMixDraws,
     Combination,
@@ -35,7 +36,6 @@ from automix_cli.method.combination import (
     combined_cross_entropy,
     fall_back_to_shares,
 )
-from automix_cli.method.losses import one_hot_cross_entropy
 from automix_cli.method.momentum import MomentumPair
 
 
@@ -195,12 +195,12 @@ class AdAutoMix(MomentumPair):
         Source:
             OpenMixup `AdAutoMix.forward_q`. Differs: neither if `one_hot_weight` is 0.
         """
-        network, smoothing = self.classifier, self.options.label_smoothing
+        network = self.classifier
         zero = images.new_zeros((), dtype=torch.float32)
         if self.has_one_head:
             return zero, zero
         logits = network.head_one_hot(network.embed(images))
-        one_hot = one_hot_cross_entropy(logits, labels, smoothing)
+        one_hot = clean_loss(logits, labels, self.options)
         if not combination.is_beyond_pairs:
             return one_hot, zero
         constant = combination.lam.view(*combination.lam.shape, 1, 1)
@@ -218,7 +218,7 @@ class AdAutoMix(MomentumPair):
         network = self.classifier
         mixtures = combine_images(images, masks, combination.sources)
         logits = self.head_for_mixtures(network)(network.embed(mixtures))
-        return combined_cross_entropy(logits, labels, combination, self.options.label_smoothing)
+        return mixture_loss(logits, labels, combination, self.options)
 
     def _objective(
         self, mix_block: Float[Tensor, ""], similarity: Float[Tensor, ""], draws: AdAutoMixDraws

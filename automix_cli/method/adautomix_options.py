@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from automix_cli.method.options import (
+    ClassifierLoss,
     MomentumBuffers,
     MomentumMode,
     ProjectionNorm,
@@ -104,6 +105,13 @@ class AdAutoMixOptions:
     mix_block_weight: float = 1.0
     """Weight of the mix block's objective; >= 0."""
 
+    loss: ClassifierLoss = "cross_entropy"
+    """What the classifier is asked of mixed and unmixed images; the mix block always learns from
+    cross-entropy. `bce` asks of each class for itself."""
+
+    decoupled_weight: float = 0.0
+    """Weight of the decoupled loss in the classifier's loss on mixed images; >= 0."""
+
     label_smoothing: float = 0.0
     """Share of every label spread evenly over the classes, in all cross-entropies; [0, 1)."""
 
@@ -119,5 +127,5 @@ class AdAutoMixOptions:
             require(name, getattr(self, name), "in [0, 1]", holds=0 <= getattr(self, name) <= 1)
         for name in ("skip_mix_block_probability", "label_smoothing"):
             require(name, getattr(self, name), "in [0, 1)", holds=0 <= getattr(self, name) < 1)
-        for name in ("one_hot_weight", "mixed_weight", "mix_block_weight"):
+        for name in ("one_hot_weight", "mixed_weight", "mix_block_weight", "decoupled_weight"):
             require(name, getattr(self, name), "at least 0", holds=getattr(self, name) >= 0)

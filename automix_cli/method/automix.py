@@ -27,8 +27,10 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from automix_cli.method.classifier import Classifier
+from automix_cli.method.classifier_loss import clean_loss, mixture_loss
+from automix_cli.method.combination import Combination
 from automix_cli.method.early_gradient import with_gradient
-from automix_cli.method.losses import mask_area_loss, mixed_cross_entropy, one_hot_cross_entropy
+from automix_cli.method.losses import mask_area_loss, mixed_cross_entropy
 from automix_cli.method.masks import area_ratio, fall_back_to_mixup, mix_images, rescale_to_lam
 from automix_cli.method.mix_block import MaskMaker
 from automix_cli.method.momentum import MomentumPair
@@ -191,17 +193,17 @@ class AutoMix(MomentumPair):
             OpenMixup `AutoMixup.forward_q`. Differs: no clean pass, and no second head, if
             `one_hot_weight` is 0.
         """
-        network, smoothing = self.classifier, self.options.label_smoothing
+        network = self.classifier
         parameters = list(cast(nn.Module, network).parameters())
 
         def one_hot() -> Float[Tensor, ""]:
             logits = network.head_one_hot(network.embed(images))
-            return one_hot_cross_entropy(logits, labels, smoothing)
+            return clean_loss(logits, labels, self.options)
 
         def mixed() -> Float[Tensor, ""]:
             embedding = network.embed(mix_images(images, mask, pairing.perm))
             logits = self.head_for_mixtures(network)(embedding)
-            return mixed_cross_entropy(logits, labels, pairing, smoothing)
+            return mixture_loss(logits, labels, Combination.of_pairs(pairing), self.options)
 
         none = images.new_zeros((), dtype=torch.float32)
         clean = none if self.has_one_head else with_gradient(one_hot, parameters)

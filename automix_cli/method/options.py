@@ -13,6 +13,7 @@ MaskAreaReduction: TypeAlias = Literal["per_sample", "batch_mean"]
 ProjectionNorm: TypeAlias = Literal["none", "batch", "layer"]
 MomentumMode: TypeAlias = Literal["train", "eval"]
 MomentumBuffers: TypeAlias = Literal["own", "average", "precise"]
+ClassifierLoss: TypeAlias = Literal["cross_entropy", "bce"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +141,13 @@ class AutoMixOptions:
     mix_block_weight: float = 1.0
     """Weight of the mix block's loss through the momentum classifier; >= 0."""
 
+    loss: ClassifierLoss = "cross_entropy"
+    """What the classifier is asked of mixed and unmixed images; the mix block always learns from
+    cross-entropy. `bce` asks of each class for itself."""
+
+    decoupled_weight: float = 0.0
+    """Weight of the decoupled loss in the classifier's loss on mixed images; >= 0."""
+
     label_smoothing: float = 0.0
     """Share of every label spread evenly over the classes, in all three losses; [0, 1)."""
 
@@ -152,7 +160,7 @@ class AutoMixOptions:
             require(name, getattr(self, name), "in [0, 1]", holds=0 <= getattr(self, name) <= 1)
         for name in ("skip_mix_block_probability", "label_smoothing"):
             require(name, getattr(self, name), "in [0, 1)", holds=0 <= getattr(self, name) < 1)
-        for name in ("one_hot_weight", "mixed_weight", "mix_block_weight"):
+        for name in ("one_hot_weight", "mixed_weight", "mix_block_weight", "decoupled_weight"):
             require(name, getattr(self, name), "at least 0", holds=getattr(self, name) >= 0)
 
 

@@ -112,11 +112,12 @@ class MethodSettings(Section):
 
     loss: Literal["cross_entropy", "bce"] = "cross_entropy"
     """Loss on mixed images: cross-entropy, or a binary cross-entropy for each class, summed over
-    the classes. AutoMix, SAMix and AdAutoMix have the first only."""
+    the classes. Of AutoMix, SAMix and AdAutoMix it is the classifier's loss, on unmixed images too;
+    their mix block always learns from cross-entropy."""
 
     decoupled_weight: NonNegative = 0.0
     """Weight of the decoupled loss, which asks for each class of a mixture without regard to the
-    other (DecoupleMix, which uses 0.1). Not for AutoMix, SAMix and AdAutoMix."""
+    other (DecoupleMix, which uses 0.1). AutoMix, SAMix and AdAutoMix report it in `mixed`."""
 
     attention_checkpoint: FilePath | None = None
     """File with the weights of the pretrained network that AttentiveMix+ looks at images with:
@@ -141,22 +142,11 @@ class MethodSettings(Section):
 
     @model_validator(mode="after")
     def _the_method_has_what_is_set(self) -> Self:
-        is_learned = self.method in LEARNED
         require(
             Rule(
                 self.alpha is None or ALPHAS[self.method] is not None,
                 f"`mix.alpha` must be unset: `{self.method}` has none",
                 ("mix.method", "mix.alpha"),
-            ),
-            Rule(
-                not is_learned or self.loss == "cross_entropy",
-                f"`mix.loss` must be `cross_entropy`, the only one that `{self.method}` has",
-                ("mix.method", "mix.loss"),
-            ),
-            Rule(
-                not is_learned or self.decoupled_weight == 0,
-                f"`mix.decoupled_weight` must be 0: `{self.method}` has no decoupled loss",
-                ("mix.method", "mix.decoupled_weight"),
             ),
             Rule(
                 self.method != "attentivemix" or self.attention_checkpoint is not None,

@@ -131,3 +131,18 @@ def test_every_ablation_trains(automix: Automix, tmp_path: Path, sets: tuple[str
         assert not any("query" in name for name in weights)
     if "stage" in sets[0]:
         assert weights["mix_block.value.weight"].shape[1] == 16 + 1
+
+
+@pytest.mark.parametrize("method", LEARNED)
+def test_the_losses_of_rivals_serve_learned_methods_too(
+    automix: Automix, tmp_path: Path, method: str
+) -> None:
+    other = (
+        "--set=mix.loss=bce",
+        "--set=mix.decoupled_weight=0.1",
+        "--set=mix.label_smoothing=0.1",
+    )
+    assert automix("train", *QUICKER, "-m", method, *other, "-o", "run").exit_code == 0
+    trained = records_of(tmp_path / "run", "train")[-1]
+    assert trained["loss/one_hot"] > 0
+    assert trained["loss/mixed"] > 0
