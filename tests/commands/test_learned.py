@@ -143,6 +143,6 @@ def test_the_losses_of_rivals_serve_learned_methods_too(
         "--set=mix.label_smoothing=0.1",
     )
     assert automix("train", *QUICKER, "-m", method, *other, "-o", "run").exit_code == 0
-    trained = records_of(tmp_path / "run", "train")[-1]
+    trained = [each for each in records_of(tmp_path / "run") if each["split"] == "train"][-1]
     assert trained["loss/one_hot"] > 0
     assert trained["loss/mixed"] > 0
