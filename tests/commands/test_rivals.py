@@ -206,7 +206,7 @@ def test_a_file_of_weights_that_is_not_there_or_none_is_named(
         (("-m", "transmix"), ("`transmix` cannot train", "classifies by a class token")),
     ],
     ids=[
-        *("unknown method", "no alpha", "no such loss", "no weights", "no feature map"),
+        *("unknown method", "no alpha", "no weights", "no feature map"),
         *("no stages", "no last map", "no class token"),
     ],
 )
