@@ -22,6 +22,7 @@ COMMANDS = [
     ["robustness"],
     ["export"],
     ["inspect"],
+    ["visualize-masks"],
     ["settings"],
     ["presets"],
     ["data"],

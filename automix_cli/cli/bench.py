@@ -71,7 +71,7 @@ def bench(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix bench -p cifar100-r18 --grow train.batch_size=25,50,100 -o growth
     """
     from automix_cli.commands import bench as command
-    from automix_cli.commands.requests import BenchRequest
+    from automix_cli.commands.bench_request import BenchRequest
     from automix_cli.settings.layering import Flag, Overrides
 
     flags = (

@@ -8,42 +8,46 @@ import typer
 
 from automix_cli.cli.options import DataDir, Json, Set, Weights, overrides_of_trained
 
+Run = Annotated[
+    Path | None,
+    typer.Argument(help="Run folder (default: the newest finished run).", metavar="RUN"),
+]
+Checkpoint = Annotated[
+    Path | None, typer.Option(help="Export this file instead of a run.", metavar="FILE")
+]
+Format = Annotated[
+    str,
+    typer.Option("--format", help="What to write.", metavar="onnx|torch-export|safetensors|timm"),
+]
+Normalize = Annotated[
+    bool,
+    typer.Option(
+        "--normalize/--no-normalize",
+        help="Put mean and standard deviation inside: images come in [0, 1].",
+    ),
+]
+Softmax = Annotated[bool, typer.Option("--softmax", help="Give probabilities instead of logits.")]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="File (default: beside the weights).", metavar="FILE"),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace a file that exists.")]
+Opset = Annotated[int, typer.Option(help="Version of ONNX's operators.")]
+VerifyImages = Annotated[int, typer.Option(help="Test images to compare before and after.", min=7)]
+
 
 def export(  # noqa: PLR0913 - Typer reads the flags from the signature
     *,
-    run: Annotated[
-        Path | None,
-        typer.Argument(help="Run folder (default: the newest finished run).", metavar="RUN"),
-    ] = None,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Export this file instead of a run.", metavar="FILE")
-    ] = None,
-    file_format: Annotated[
-        str,
-        typer.Option(
-            "--format", help="What to write.", metavar="onnx|torch-export|safetensors|timm"
-        ),
-    ] = "onnx",
+    run: Run = None,
+    checkpoint: Checkpoint = None,
+    file_format: Format = "onnx",
     weights: Weights = None,
-    normalize: Annotated[
-        bool,
-        typer.Option(
-            "--normalize/--no-normalize",
-            help="Put mean and standard deviation inside: images come in [0, 1].",
-        ),
-    ] = False,
-    softmax: Annotated[
-        bool, typer.Option("--softmax", help="Give probabilities instead of logits.")
-    ] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="File (default: beside the weights).", metavar="FILE"),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
-    opset: Annotated[int, typer.Option(help="Version of ONNX's operators.")] = 18,
-    verify_images: Annotated[
-        int, typer.Option(help="Test images to compare before and after.", min=7)
-    ] = 256,
+    normalize: Normalize = False,
+    softmax: Softmax = False,
+    output: Output = None,
+    force: Force = False,
+    opset: Opset = 18,
+    verify_images: VerifyImages = 256,
     sets: Set = None,
     data_dir: DataDir = None,
     as_json: Json = False,

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from automix_cli.commands.bench_request import BenchRequest
 from automix_cli.commands.bench_setups import (
     PLAIN,
     VANILLA,
@@ -23,7 +24,6 @@ from automix_cli.commands.bench_setups import (
     watched_calls,
 )
 from automix_cli.commands.compare_cells import Arm, settings_of
-from automix_cli.commands.requests import BenchRequest
 from automix_cli.commands.train import with_default_preset
 from automix_cli.engine.arithmetic import count_flops, matrix_product_ceiling
 from automix_cli.engine.phases import PhaseClock

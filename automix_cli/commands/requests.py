@@ -216,33 +216,6 @@ class CompareRequest:
 
 
 @dataclass(frozen=True)
-class BenchRequest:
-    """What `automix bench` is asked for.
-
-    Args:
-        rounds: How often each configuration takes a step, after one that does not count.
-        versus: Methods to time in turns with the one asked for.
-        versus_settings: `NAME: KEY=VALUE, ...` texts, each a configuration of its own.
-        grow: `KEY=VALUE,VALUE,...`: the step at each of these values too; None: no growth.
-        num_classes: Classes of the images that are made up.
-        folder: Where `bench.json` and the figure of `grow` go; None: nowhere.
-        memory: Measure the peak memory of each configuration, in a process of its own.
-        memory_only: Be such a process: take two steps, and say the peak.
-        as_json: Write the result to stdout as JSON.
-    """
-
-    rounds: int = 5
-    versus: tuple[str, ...] = ()
-    versus_settings: tuple[str, ...] = ()
-    grow: str | None = None
-    num_classes: int = 100
-    folder: Path | None = None
-    memory: bool = True
-    memory_only: bool = False
-    as_json: bool = False
-
-
-@dataclass(frozen=True)
 class ExportRequest:
     """What `automix export` is asked for.
 

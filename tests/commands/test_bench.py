@@ -5,7 +5,7 @@ import json
 import pytest
 
 from automix_cli.commands import bench
-from automix_cli.commands.requests import BenchRequest
+from automix_cli.commands.bench_request import BenchRequest
 from automix_cli.errors import SettingsError
 from automix_cli.settings.layering import Overrides
 
