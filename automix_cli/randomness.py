@@ -33,6 +33,18 @@ class Purpose(IntEnum):
     """What is done to one image in an epoch, where it is not drawn for all images at once."""
     CORRUPTION = 7
     """What a corruption draws for a test image of a severity."""
+    MIXED = 10
+    """Who is mixed with whom when accuracy on mixed images is measured."""
+    RESAMPLE = 11
+    """Bootstrap resamples behind an interval."""
+    ATTACK = 12
+    """Where an attack starts, what it aims at, and random noise in its place."""
+    OCCLUSION = 13
+    """Which patches of an image are hidden."""
+    QUICK = 14
+    """Which images a quick measurement takes."""
+    UNKNOWN = 15
+    """Images of nothing, to see whether a classifier notices."""
 
 
 def stream(purpose: Purpose, *key: int) -> np.random.Generator:

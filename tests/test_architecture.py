@@ -44,6 +44,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "torchvision": {"data"},
     "safetensors": {"engine"},
     "matplotlib": {"reporting"},
+    "pyautoattack": {"evaluation"},
     "jaxtyping": {"method", "models", "evaluation"},
     "numpy": {
         *("randomness", "method", "models", "data", "engine", "evaluation", "build", "commands"),

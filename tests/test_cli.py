@@ -14,8 +14,17 @@ from automix_cli.cli import app
 from automix_cli.cli.boundary import EXIT_CODES, ErrorBoundary
 from automix_cli.cli.options import complete_method, complete_preset
 
-COMMANDS = [["train"], ["eval"], ["compare"], ["bench"], ["settings"], ["presets"], ["data"]]
-COMMANDS += [["corruptions"]]
+COMMANDS = [
+    ["train"],
+    ["eval"],
+    ["compare"],
+    ["bench"],
+    ["robustness"],
+    ["settings"],
+    ["presets"],
+    ["data"],
+    ["corruptions"],
+]
 PRESET_COMMANDS = [["presets", name] for name in ("list", "show", "copy", "diff")]
 DATA_COMMANDS = [["data", "bench"], ["data", "check"]]
 CORRUPTION_COMMANDS = [["corruptions", name] for name in ("make", "verify")]
@@ -123,7 +132,7 @@ def test_completion_offers_the_methods_that_begin_with_what_was_typed() -> None:
 
 def test_shared_options_have_one_spelling_in_every_command() -> None:
     spelled: dict[str, set[tuple[str, ...]]] = {}
-    for command in ("train", "eval", "compare", "bench", "settings"):
+    for command in ("train", "eval", "compare", "bench", "robustness", "settings"):
         for parameter in ROOT.commands[command].params:
             spelled.setdefault(parameter.name or "", set()).add(tuple(parameter.opts))
     assert all(len(spellings) == 1 for spellings in spelled.values())

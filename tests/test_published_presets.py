@@ -157,7 +157,8 @@ def anatomy_of(spec: ClassifierSpec) -> Anatomy:
 
 def spec_of(settings: Settings) -> ClassifierSpec:
     size = settings.data.image_size or IN_MEMORY
-    return ClassifierSpec(num_classes=1, in_channels=3, image_size=size, **dict(settings.model))
+    model = {name: each for name, each in settings.model if name != "channels_last"}
+    return ClassifierSpec(num_classes=1, in_channels=3, image_size=size, **model)
 
 
 def test_the_readme_has_the_published_numbers_of_every_row() -> None:

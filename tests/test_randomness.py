@@ -42,6 +42,12 @@ def test_purposes_keep_the_values_that_recorded_results_were_made_with() -> None
         "HOLDOUT": 5,
         "SAMPLE": 6,
         "CORRUPTION": 7,
+        "MIXED": 10,
+        "RESAMPLE": 11,
+        "ATTACK": 12,
+        "OCCLUSION": 13,
+        "QUICK": 14,
+        "UNKNOWN": 15,
     }
 
 

@@ -40,10 +40,13 @@ from automix_cli.cli.options import (
     Seed,
     Set,
     VerifyCifarC,
+    Weights,
+    overrides_of_trained,
     terminal_width,
     with_hyphens,
 )
 from automix_cli.cli.presets import presets_app
+from automix_cli.cli.robustness import robustness
 
 app = typer.Typer(
     name="automix",
@@ -59,6 +62,7 @@ app = typer.Typer(
 )
 app.add_typer(presets_app, name="presets")
 app.add_typer(corruptions_app, name="corruptions")
+app.command("robustness")(robustness)
 app.add_typer(data_app, name="data")
 
 
@@ -150,9 +154,12 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     checkpoint: Annotated[
         Path | None, typer.Option(help="Evaluate this file instead of a run.", metavar="FILE")
     ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="Network to evaluate.", metavar="momentum|classifier")
-    ] = None,
+    weights: Weights = None,
+    bins: Annotated[int, typer.Option(help="Bins of the calibration errors.", min=1)] = 15,
+    mixed: Annotated[
+        bool, typer.Option("--mixed", help="Measure accuracy on mixed images too.")
+    ] = False,
+    output_dir: ReportDir = None,
     sets: Set = None,
     data_dir: DataDir = None,
     batch_size: BatchSize = None,
@@ -162,15 +169,15 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     corruptions_limit: CorruptionsLimit = None,
     frost_dir: FrostDir = None,
     baseline: Baseline = None,
-    report_dir: ReportDir = None,
     verify_cifar_c: VerifyCifarC = None,
     print_config: PrintConfig = False,
     as_json: Json = False,
 ) -> None:
-    """Evaluate a trained classifier on its test set: accuracy with interval, and likelihood.
+    """Evaluate a trained classifier on its test set: accuracy, likelihood and calibration.
 
     Examples:
     $ automix eval
+    $ automix eval runs/mine --mixed -o report
     $ automix eval runs/mine --weights classifier --json
     $ automix eval --checkpoint best.pt --data-dir ~/data
     $ automix eval runs/mine --corruptions cifar-c
@@ -178,27 +185,27 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     from automix_cli.commands import evaluate as command
     from automix_cli.commands.corruption_requests import CorruptedEvaluation
     from automix_cli.commands.requests import EvaluateRequest
-    from automix_cli.settings.layering import Flag, Overrides
 
-    flags = (
-        Flag("--weights", "evaluation.weights", weights),
-        Flag("--data-dir", "data.dir", data_dir),
-        Flag("--batch-size", "evaluation.batch_size", batch_size),
-        Flag("--device", "run.device", device),
-    )
-    overrides = Overrides(
-        flags=tuple(flag for flag in flags if flag.value is not None), sets=tuple(sets or ())
+    overrides = overrides_of_trained(
+        weights=weights, data_dir=data_dir, batch_size=batch_size, device=device, sets=sets
     )
     corrupted = None
     if corruptions is not None:
         corrupted = CorruptedEvaluation(
-            corruptions, corruptions_dir, frost_dir, corruptions_limit, baseline, report_dir
+            corruptions, corruptions_dir, frost_dir, corruptions_limit, baseline, output_dir
         )
+    request = EvaluateRequest(
+        *(run, checkpoint, print_config, as_json),
+        num_bins=bins,
+        mixed=mixed,
+        output_dir=output_dir,
+        corruptions=corrupted,
+    )
     if verify_cifar_c is not None:
         from automix_cli.commands.corruption_verify import require_published
 
         require_published(verify_cifar_c)
-    command.run(overrides, EvaluateRequest(run, checkpoint, print_config, as_json, corrupted))
+    command.run(overrides, request)
 
 
 app.command("bench")(bench)

@@ -7,9 +7,12 @@ checked with all other settings, not here, so that all problems are reported tog
 
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from automix_cli.settings.layering import Overrides
 
 
 def complete_preset(typed: str) -> list[str]:
@@ -74,6 +77,12 @@ OutputDir = Annotated[
     Path | None,
     typer.Option("--output-dir", "-o", help="Run folder; must be new or empty.", metavar="FOLDER"),
 ]
+ReportDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--output-dir", "-o", help="Write numbers and figures into this folder.", metavar="FOLDER"
+    ),
+]
 DataDir = Annotated[
     Path | None,
     typer.Option(
@@ -127,10 +136,6 @@ Baseline = Annotated[
         metavar="JSON",
     ),
 ]
-ReportDir = Annotated[
-    Path | None,
-    typer.Option(help="Folder of records and figures (default: the run's).", metavar="FOLDER"),
-]
 VerifyCifarC = Annotated[
     Path | None,
     typer.Option(
@@ -140,9 +145,34 @@ VerifyCifarC = Annotated[
         metavar="FOLDER",
     ),
 ]
+Weights = Annotated[
+    str | None, typer.Option(help="Network to evaluate.", metavar="momentum|classifier")
+]
 PresetName = Annotated[
     str, typer.Argument(help="A preset.", metavar="NAME", autocompletion=complete_preset)
 ]
+
+
+def overrides_of_trained(
+    *,
+    weights: str | None,
+    data_dir: Path | None,
+    batch_size: int | None,
+    device: str | None,
+    sets: list[str] | None,
+) -> "Overrides":
+    """What the flags of a command that judges a trained network change about its settings."""
+    from automix_cli.settings.layering import Flag, Overrides
+
+    flags = (
+        Flag("--weights", "evaluation.weights", weights),
+        Flag("--data-dir", "data.dir", data_dir),
+        Flag("--batch-size", "evaluation.batch_size", batch_size),
+        Flag("--device", "run.device", device),
+    )
+    return Overrides(
+        flags=tuple(flag for flag in flags if flag.value is not None), sets=tuple(sets or ())
+    )
 
 
 def terminal_width() -> int:

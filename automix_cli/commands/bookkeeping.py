@@ -18,12 +18,13 @@ import numpy as np
 from torch import Tensor
 
 from automix_cli import build
+from automix_cli.commands.heads import accuracy_record
 from automix_cli.data.batches import evaluation_batches
 from automix_cli.data.datasets import DataSplits, Images
 from automix_cli.engine.checkpoint import Header, save_checkpoint, save_classifier
 from automix_cli.engine.loop import Hooks, Training, TrainState
 from automix_cli.engine.runtime import StopRequest, add_over_processes, peak_memory_bytes
-from automix_cli.evaluation.accuracy import Accuracy, measure
+from automix_cli.evaluation.accuracy import measure
 from automix_cli.method import AdAutoMix, AutoMix, RivalTraining, estimate_batch_norm
 from automix_cli.models.classifier import Classifier
 from automix_cli.reporting import records
@@ -35,17 +36,6 @@ from automix_cli.settings.toml import as_saved
 Labelled = Iterable[tuple[Tensor, Tensor]]
 NUM_IMAGES_FOR_BATCH_NORM = 10_000
 """Training images that re-estimate batch norm when `mix.momentum_buffers` is `precise`."""
-
-
-def accuracy_record(accuracy: Accuracy) -> dict[str, Any]:
-    """An accuracy as plain values, shares as fractions."""
-    return {
-        "num_images": accuracy.num_images,
-        "top1": accuracy.top1,
-        "top1_interval": list(accuracy.top1_interval()),
-        "top5": accuracy.top5,
-        "nll": accuracy.nll,
-    }
 
 
 @dataclass

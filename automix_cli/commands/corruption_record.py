@@ -165,6 +165,6 @@ def write_record(record: Mapping[str, Any], stem: Path) -> None:
     except OSError as error:
         raise SettingsError(
             f"cannot write the record into `{stem.parent}`: {error.strerror}",
-            hint="name another folder with `--report-dir`",
+            hint="name another folder with `--output-dir`",
         ) from error
     say(f"wrote {stem.name}.json, .png and .svg into {png.parent}")

@@ -4,55 +4,52 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from automix_cli import build
-from automix_cli.commands.bookkeeping import accuracy_record
+from automix_cli.commands import evaluation_report, mixed_images
 from automix_cli.commands.corruption_eval import check_request, evaluate_corruptions
 from automix_cli.commands.corruption_record import Subject
+from automix_cli.commands.corruption_requests import CorruptedEvaluation
+from automix_cli.commands.judged_images import Viewer, load_judged
 from automix_cli.commands.requests import EvaluateRequest
-from automix_cli.data.batches import evaluation_batches
-from automix_cli.data.datasets import load_splits
-from automix_cli.data.recipe import View
-from automix_cli.engine.checkpoint import load_checkpoint, load_classifier, load_weights
-from automix_cli.engine.runtime import add_over_processes, build_accelerator
-from automix_cli.errors import CheckpointError, DataError, DivergedError
-from automix_cli.evaluation.accuracy import measure
+from automix_cli.commands.trained import (
+    Trained,
+    chosen_checkpoint,
+    ready_network,
+    refuse_other_classes,
+    stored_settings,
+)
+from automix_cli.data.datasets import DataSplits, Images
+from automix_cli.engine.runtime import Accelerator, add_over_processes, build_accelerator
+from automix_cli.errors import DivergedError
+from automix_cli.evaluation.logit_sample import LogitSample
+from automix_cli.evaluation.totals import accumulate
 from automix_cli.models.classifier import Classifier
-from automix_cli.reporting import records
 from automix_cli.reporting.corruption_tables import corruption_table
+from automix_cli.reporting.evaluation_files import write_evaluation
+from automix_cli.reporting.evaluation_tables import evaluation_tables
 from automix_cli.reporting.progress import say
-from automix_cli.reporting.tables import accuracy_table, print_tables
+from automix_cli.reporting.tables import print_tables
 from automix_cli.settings import Settings
 from automix_cli.settings.layering import Layer, Overrides, load
 from automix_cli.settings.toml import print_config
 
-SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The weights of one network and what they were trained as."""
-
-    path: Path
-    weights: dict[str, Tensor]
-    settings: dict[str, Any]
-    dataset: dict[str, Any]
+SCHEMA_VERSION = 2
 
 
 def run(overrides: Overrides, request: EvaluateRequest) -> None:
-    """Measure top-1, top-5 and NLL of the network that `evaluation.weights` selects.
+    """Measure accuracy and calibration of the network that `evaluation.weights` selects.
 
     Raises:
         AutoMixError: anything a person can mend; the exit code says what kind.
     """
-    path = chosen_checkpoint(request)
+    path = chosen_checkpoint(request.run, request.checkpoint)
     stored = stored_settings(path)
     settings, origins = load(overrides, base=Layer(stored, str(path)))
     if request.print_config:
@@ -61,118 +58,124 @@ def run(overrides: Overrides, request: EvaluateRequest) -> None:
     if request.corruptions is not None:
         check_request(request.corruptions, settings)
     accelerator = build_accelerator(device=settings.run.device, mixed_precision="no")
-    trained = read_trained(path, settings.evaluation.weights)
-    network = rebuild(trained, settings)
-    network.to(accelerator.device).eval()
-    with accelerator.local_main_process_first():
-        splits = load_splits(replace(build.data_request(settings.data), train_limit=None))
+    trained, network = ready_network(path, settings, accelerator.device)
+    held_out = trained.settings["data"].get("holdout", 0.0)
+    splits = load_judged(settings.data, accelerator, holdout=held_out)
     refuse_other_classes(trained, splits.test.class_names)
+    evaluation = Evaluation(accelerator, settings, trained, network, splits, request.num_bins)
     head = f"{settings.evaluation.weights}_one_hot"
-    measured = measure(
-        lambda images: {head: network(images)},
-        evaluation_batches(
-            splits.test,
-            view_of(trained, settings),
-            build.loading(settings.data, accelerator.device),
-            batch_size=settings.evaluation.batch_size,
-            rank=accelerator.process_index,
-            num_ranks=accelerator.num_processes,
-        ),
-        add_over_processes=partial(add_over_processes, accelerator),
-    )
-    rows = {name: accuracy_record(accuracy) for name, accuracy in measured.items()}
+    rows = {head: evaluation.report()}
     refuse_nan(rows, path)
+    if request.mixed:
+        methods = mixed_images.methods_for(settings.mix.method)
+        rows[head]["mixed"] = {name: evaluation.mixed(name) for name in methods}
     corrupted = None
     if request.corruptions is not None:
-        subject = Subject(
-            network,
-            class_names=tuple(trained.dataset["class_names"]),
-            view=view_of(trained, settings),
-            checkpoint=path,
-            clean_top1=measured[head].top1,
-        )
-        corrupted = evaluate_corruptions(subject, settings, accelerator, request.corruptions)
+        corrupted = evaluation.corrupted(path, rows[head]["top1"], request.corruptions)
     if accelerator.is_main_process:
-        show(rows, path, settings, corrupted, as_json=request.as_json)
+        content = {
+            "schema_version": SCHEMA_VERSION,
+            "checkpoint": str(path),
+            "dataset": settings.data.name,
+            "split": "test",
+            "heads": rows,
+        }
+        if corrupted is not None:
+            content["corruptions"] = corrupted
+        show(content, as_json=request.as_json)
+        if request.output_dir is not None:
+            say(f"wrote {write_evaluation(request.output_dir, content)}")
     accelerator.end_training()
 
 
-def chosen_checkpoint(request: EvaluateRequest) -> Path:
-    """The file to read: the one named, or that of the run named, or of the newest finished run."""
-    if request.checkpoint is not None:
-        return request.checkpoint
-    folder = request.run
-    if folder is None:
-        folder = records.newest_or_raise(Path("runs"), records.SUMMARY, "a finished run")
-        say(f"evaluating the newest finished run, {folder}")
-    if folder.is_file():
-        return folder
-    return folder / records.CHECKPOINT
+@dataclass(frozen=True)
+class Evaluation:
+    """One network on one test set; its parts share what they need."""
 
+    accelerator: Accelerator
+    settings: Settings
+    trained: Trained
+    network: Classifier
+    splits: DataSplits
+    num_bins: int
 
-def stored_settings(path: Path) -> dict[str, Any]:
-    """The settings a file was trained with."""
-    if path.suffix == ".safetensors":
-        return load_classifier(path)[1]["settings"]
-    return load_checkpoint(path).header.settings
+    def add(self, total: Tensor) -> Tensor:
+        """The sum over all processes."""
+        return add_over_processes(self.accelerator, total)
 
+    @property
+    def viewer(self) -> Viewer:
+        """How the network wants its images."""
+        size = int(self.trained.dataset["image_size"])
+        device = self.accelerator.device
+        return Viewer(self.settings.data, self.trained.mean, self.trained.std, size, device)
 
-def read_trained(path: Path, weights: str) -> Trained:
-    """Read one network's weights from a checkpoint or a portable file.
+    def batches(self, images: Images) -> Iterable[tuple[Tensor, Tensor]]:
+        """This process's part of some images."""
+        return self.viewer.batches(
+            images,
+            self.settings.evaluation.batch_size,
+            rank=self.accelerator.process_index,
+            num_ranks=self.accelerator.num_processes,
+        )
 
-    Raises:
-        CheckpointError: the file is broken or does not hold the network asked for.
-    """
-    if path.suffix == ".safetensors":
-        if weights != "momentum":
-            raise CheckpointError(
-                f"`{path}` holds the momentum classifier only, wanted `--weights {weights}`",
-                hint="name the run's `ckpt.pt`, which holds both networks",
-            )
-        tensors, stored = load_classifier(path)
-        return Trained(path, tensors, stored["settings"], stored["dataset"])
-    checkpoint = load_checkpoint(path)
-    prefix = "momentum_classifier." if weights == "momentum" else "classifier."
-    tensors = {
-        name.removeprefix(prefix): tensor
-        for name, tensor in checkpoint.model.items()
-        if name.startswith(prefix) and "head_mixed" not in name
-    }
-    return Trained(path, tensors, checkpoint.header.settings, checkpoint.header.dataset)
+    def report(self) -> dict[str, Any]:
+        """Every number of the one-hot head, in one pass over the test set."""
+        test = self.splits.test
+        sample = LogitSample(len(test), test.num_classes)
+        statistics = evaluation_report.statistics(self.num_bins, test.num_classes)
+        sums = accumulate(
+            lambda images: {"head": self.network(images)},
+            self.batches(test),
+            {**statistics, "kept": sample.keep},
+            add_over_processes=self.add,
+        )["head"]
+        row = evaluation_report.head_report(sums, self.num_bins, test.class_names)
+        row["temperature"] = self.temperature(self.gathered(sample))
+        return row
 
+    def gathered(self, sample: LogitSample) -> tuple[Tensor, Tensor]:
+        """The logits and labels that all processes kept."""
+        return sample.gather(
+            rank=self.accelerator.process_index,
+            num_ranks=self.accelerator.num_processes,
+            add_over_processes=self.add,
+        )
 
-def rebuild(trained: Trained, settings: Settings) -> Classifier:
-    """Build the network that the settings describe and put the weights in."""
-    network = build.classifier(
-        settings.model,
-        num_classes=len(trained.dataset["class_names"]),
-        in_channels=trained.dataset["in_channels"],
-        size=trained.dataset["image_size"],
-    )
-    head = {f"head_mixed.{name}": each for name, each in network.head_mixed.state_dict().items()}
-    load_weights(network, {**trained.weights, **head}, trained.path)
-    return network
+    def temperature(self, test: tuple[Tensor, Tensor]) -> dict[str, Any] | None:
+        """What temperature scaling would do for the network."""
+        held_out, validation = None, self.splits.validation
+        if validation is not None:
+            sample = LogitSample(len(validation), validation.num_classes)
+            evaluation_report.kept_logits(self.network, self.batches(validation), sample)
+            held_out = self.gathered(sample)
+        fitted = evaluation_report.fit(test, held_out)
+        return fitted and evaluation_report.temperature_record(fitted, self.num_bins)
 
+    def corrupted(
+        self, path: Path, clean_top1: float, request: CorruptedEvaluation
+    ) -> dict[str, Any]:
+        """Accuracy on corrupted test images."""
+        trained, data = self.trained, self.settings.data
+        subject = Subject(
+            self.network,
+            class_names=tuple(trained.dataset["class_names"]),
+            view=build.view(data, trained.mean, trained.std, self.viewer.size),
+            checkpoint=path,
+            clean_top1=clean_top1,
+        )
+        return evaluate_corruptions(subject, self.settings, self.accelerator, request)
 
-def view_of(trained: Trained, settings: Settings) -> View:
-    """How images are shown: normalised and of the size that the network was trained with."""
-    stored = trained.dataset
-    mean, std = (tuple(map(float, stored[name])) for name in ("mean", "std"))
-    return build.view(settings.data, mean, std, int(stored["image_size"]))
-
-
-def refuse_other_classes(trained: Trained, class_names: tuple[str, ...]) -> None:
-    """A classifier can only be judged on the classes it knows.
-
-    Raises:
-        DataError: the data have other classes.
-    """
-    known = list(trained.dataset["class_names"])
-    if known != list(class_names):
-        raise DataError(
-            f"`{trained.path}` was trained on the {len(known)} classes of "
-            f"{trained.dataset['name']}, the data have {len(class_names)} classes or other names",
-            hint="leave out `--set data.name=...`, or evaluate a run of that data set",
+    def mixed(self, method: str) -> dict[str, Any]:
+        """Accuracy on the test images, mixed by one method."""
+        batches, first_block = mixed_images.blocks(
+            self.splits.test,
+            self.viewer,
+            rank=self.accelerator.process_index,
+            num_ranks=self.accelerator.num_processes,
+        )
+        return mixed_images.mixed_record(
+            self.network, batches, method, first_block, add_over_processes=self.add
         )
 
 
@@ -187,29 +190,11 @@ def refuse_nan(rows: Mapping[str, Mapping[str, Any]], path: Path) -> None:
             raise DivergedError(f"the outputs of {name} in `{path}` are not finite")
 
 
-def show(
-    rows: Mapping[str, Mapping[str, Any]],
-    path: Path,
-    settings: Settings,
-    corrupted: Mapping[str, Any] | None,
-    *,
-    as_json: bool,
-) -> None:
+def show(content: Mapping[str, Any], *, as_json: bool) -> None:
     """Tables for people, or JSON for programs."""
     if as_json:
-        content = {
-            "schema_version": SCHEMA_VERSION,
-            "checkpoint": str(path),
-            "dataset": settings.data.name,
-            "split": "test",
-            "heads": rows,
-        }
-        if corrupted is not None:
-            content["corruptions"] = corrupted
         sys.stdout.write(json.dumps(content, indent=2) + "\n")
-        return
-    num_images = next(iter(rows.values()))["num_images"]
-    title = f"{path} on the {num_images:,} test images of {settings.data.name}"
-    print_tables(accuracy_table(title, rows, marked="momentum_one_hot"))
-    if corrupted is not None:
-        print_tables(corruption_table(corrupted))
+    else:
+        print_tables(*evaluation_tables(content))
+        if "corruptions" in content:
+            print_tables(corruption_table(content["corruptions"]))

@@ -37,6 +37,9 @@ class EvaluateRequest:
         checkpoint: Checkpoint file to evaluate instead of a run's own.
         print_config: Show the settings with their origins, and do nothing else.
         as_json: Write the result to stdout as JSON.
+        num_bins: Bins of the calibration errors.
+        mixed: Measure accuracy on mixed images too.
+        output_dir: Folder for the numbers and the figures; None writes no files.
         corruptions: What to measure on corrupted images, or None.
     """
 
@@ -44,7 +47,63 @@ class EvaluateRequest:
     checkpoint: Path | None = None
     print_config: bool = False
     as_json: bool = False
+    num_bins: int = 15
+    mixed: bool = False
+    output_dir: Path | None = None
     corruptions: CorruptedEvaluation | None = None
+
+
+@dataclass(frozen=True)
+class AttackRequest:
+    """Which attacks `automix robustness` is asked for.
+
+    Args:
+        names: Of attacks.
+        epsilons: As typed, `8/255` or `0.03`; empty for those usual for the norm.
+        norm: `linf` or `l2`.
+        steps: Gradient steps of the attacks that take several.
+        step_size: As typed; None for a fourth of epsilon.
+        restarts: Random starts of PGD.
+        momentum: Of MI-FGSM.
+        targeted: Attack towards a random other class.
+    """
+
+    names: tuple[str, ...] = ()
+    epsilons: tuple[str, ...] = ()
+    norm: str = "linf"
+    steps: int = 10
+    step_size: str | None = None
+    restarts: int = 1
+    momentum: float = 1.0
+    targeted: bool = False
+
+
+@dataclass(frozen=True)
+class RobustnessRequest:
+    """What `automix robustness` is asked for.
+
+    Args:
+        run: Run folder; None with no checkpoints means the newest finished run.
+        checkpoints: Files or run folders to compare.
+        attack: Which attacks.
+        unknown: Data sets the network was not trained on, or `noise`; empty for what needs no
+            download.
+        parts: What to measure; empty for everything.
+        quick: Measure on so many test images only; None for all.
+        seed: Of everything random.
+        output_dir: Folder of the report; None for one beside the checkpoint.
+        as_json: Write the report to stdout as JSON.
+    """
+
+    run: Path | None = None
+    checkpoints: tuple[Path, ...] = ()
+    attack: AttackRequest = AttackRequest()
+    unknown: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+    quick: int | None = None
+    seed: int = 0
+    output_dir: Path | None = None
+    as_json: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
+
+from automix_cli.evaluation.calibration import NUM_BINS, Reliability, reliability_totals
+from automix_cli.evaluation.totals import (
+    AddOverProcesses,
+    Predictions,
+    accumulate,
+    add_nothing,
+)
 
 Z_95 = 1.959963984540054
 """Half width of a 95 % interval in standard deviations."""
@@ -26,6 +35,7 @@ class Accuracy:
     top1: float
     top5: float
     nll: float  # mean negative log-likelihood of the true class, in nats
+    ece: float  # expected calibration error over 15 bins of equal width
 
     def top1_interval(self) -> tuple[float, float]:
         """The 95 % Wilson interval of `top1`."""
@@ -74,12 +84,46 @@ def totals(logits: Float[Tensor, "n k"], labels: Int[Tensor, " n"]) -> Float[Ten
     return torch.stack([*(count.double() for count in counts), nll])
 
 
-@torch.inference_mode()
+def accuracy_totals(predictions: Predictions) -> Float64[Tensor, " 4"]:
+    """`totals` as a statistic."""
+    return totals(predictions.logits, predictions.labels)
+
+
+def class_totals(predictions: Predictions) -> Float64[Tensor, "2 k"]:
+    """Count the images of each class, and those of them that are recognised."""
+    k = predictions.logits.shape[1]
+    hits = (predictions.logits.argmax(dim=1) == predictions.labels).double()
+    rows = (torch.ones_like(hits), hits)
+    counts = [torch.bincount(predictions.labels, row, minlength=k) for row in rows]
+    return torch.stack(counts)
+
+
+def confusion_totals(predictions: Predictions) -> Float64[Tensor, "k k"]:
+    """Count how often an image of each class (row) is taken for each class (column)."""
+    k = predictions.logits.shape[1]
+    cells = predictions.labels * k + predictions.logits.argmax(dim=1)
+    return torch.bincount(cells, minlength=k * k).double().view(k, k)
+
+
+BASICS = {
+    "accuracy": accuracy_totals,
+    "reliability": partial(reliability_totals, num_bins=NUM_BINS),
+}
+"""The statistics that an `Accuracy` is made from."""
+
+
+def accuracy_from(sums: Mapping[str, Tensor]) -> Accuracy:
+    """Turn the sums of `BASICS` into shares."""
+    num_images, top1, top5, nll = sums["accuracy"].tolist()
+    ece = Reliability(sums["reliability"].cpu()).expected_error()
+    return Accuracy(int(num_images), top1 / num_images, top5 / num_images, nll / num_images, ece)
+
+
 def measure(
     predict: Callable[[Tensor], Mapping[str, Tensor]],
     batches: Iterable[tuple[Tensor, Tensor]],
     *,
-    add_over_processes: Callable[[Tensor], Tensor] = lambda total: total,
+    add_over_processes: AddOverProcesses = add_nothing,
 ) -> dict[str, Accuracy]:
     """Measure every head that `predict` answers for, in one pass over the images.
 
@@ -91,17 +135,5 @@ def measure(
     Raises:
         ValueError: if there are no images.
     """
-    sums: dict[str, Tensor] = {}
-    for images, labels in batches:
-        for name, logits in predict(images).items():
-            total = totals(logits, labels)
-            sums[name] = sums[name] + total if name in sums else total
-    if not sums:
-        raise ValueError("there is no image to measure on")
-    measured: dict[str, Accuracy] = {}
-    for name, total in sums.items():
-        num_images, top1, top5, nll = add_over_processes(total).tolist()
-        measured[name] = Accuracy(
-            int(num_images), top1 / num_images, top5 / num_images, nll / num_images
-        )
-    return measured
+    sums = accumulate(predict, batches, BASICS, add_over_processes=add_over_processes)
+    return {head: accuracy_from(each) for head, each in sums.items()}

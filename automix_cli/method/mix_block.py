@@ -17,12 +17,14 @@ Legend: n images, c channels, h w feature map, H W image, d = c // reduction, p 
 
 import math
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from automix_cli.method.masks import upsample
 from automix_cli.method.options import MixBlockOptions, ProjectionNorm, Upsampling
@@ -30,6 +32,10 @@ from automix_cli.method.pairing import Pairing
 
 Projected = TypeVar("Projected")
 """What a mix block makes of the features before it knows any pairing."""
+
+
+LARGEST_ATTENTION = 2**25
+"""Attention weights held at once, as far as whole images allow: 128 MiB of them."""
 
 
 class MaskMaker(nn.Module, ABC, Generic[Projected]):
@@ -174,7 +180,21 @@ def add_channel(
 def collect(
     query: Float[Tensor, "n d h w"], key: Float[Tensor, "n d h w"], value: Float[Tensor, "n 1 h w"]
 ) -> Float[Tensor, "n 1 h w"]:
-    """Attention with one head: at each position the mean value, weighted by the similarity."""
+    """Attention with one head: at each position the mean value, weighted by the similarity.
+
+    All weights of n images are n p^2 numbers. Beyond `LARGEST_ATTENTION` of them, images are worked
+    through in groups, whose weights are not kept for the backward pass but computed again.
+    """
+    positions = value.shape[-2] * value.shape[-1]
+    images_at_once = max(1, LARGEST_ATTENTION // positions**2)
+    if len(query) <= images_at_once:
+        return _collect(query, key, value)
+    groups = zip(*(each.split(images_at_once) for each in (query, key, value)), strict=True)
+    again = partial(checkpoint, _collect, use_reentrant=False, preserve_rng_state=False)
+    return torch.cat([again(*group) for group in groups])
+
+
+def _collect(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     attention = similarity(query.flatten(2), key.flatten(2)).softmax(dim=-1)
     collected = attention @ value.flatten(2).mT  # (n, p, p) @ (n, p, 1) -> (n, p, 1)
     return collected.mT.view_as(value)

@@ -17,10 +17,10 @@ def percent(share: float) -> str:
 
 
 def accuracy_table(title: str, rows: Mapping[str, Mapping[str, Any]], *, marked: str) -> Table:
-    """One row a head: top-1 with its interval, top-5, NLL; the head that counts is marked."""
+    """One row a head: top-1 with its interval, top-5, NLL, ECE; the head that counts is marked."""
     table = Table(title=title, title_justify="left")
     table.add_column("network and head")
-    for column in ("top-1", "95 % interval", "top-5", "NLL"):
+    for column in ("top-1", "95 % interval", "top-5", "NLL", "ECE"):
         table.add_column(column, justify="right")
     for name, row in rows.items():
         low, high = row["top1_interval"]
@@ -30,6 +30,7 @@ def accuracy_table(title: str, rows: Mapping[str, Mapping[str, Any]], *, marked:
             f"{100 * low:.2f} to {100 * high:.2f}",
             percent(row["top5"]),
             f"{row['nll']:.4f}",
+            percent(row["ece"]) if "ece" in row else "-",  # a run begun by an earlier version
             style="bold" if name == marked else None,
         )
     table.caption = "* fixed before the run as the one it stands for"

@@ -107,3 +107,34 @@ def test_a_rival_trains_on_two_processes_with_uneven_parts(tmp_path: Path, metho
     arguments = ["train", *QUICK[:1], *QUICK[2:], *sets, "-m", method, "-o", "run"]
     output, _ = finish(start(arguments, folder=tmp_path, processes=2))
     assert json.loads(output)["num_processes"] == 2
+
+
+@pytest.mark.slow
+def test_two_processes_judge_a_network_as_one_does(tmp_path: Path) -> None:
+    finish(start(["train", "-p", "digits-tiny", *QUICK, "-o", "run"], folder=tmp_path))
+    only = [f"--only={part}" for part in ("attacks", "unknown", "occlusion")]
+    for command in (
+        ["eval", "run", "--mixed", "--device", "cpu"],
+        ["robustness", "run", *only, "--quick", "41", "--steps=2", "--device=cpu"],
+    ):
+        reports = []
+        for processes in (1, 2):
+            output, _ = finish(start([*command, "--json"], folder=tmp_path, processes=processes))
+            reports.append(json.loads(output))
+        (measured,) = {"heads", "models"} & reports[0].keys()
+        assert_close(reports[0][measured], reports[1][measured])
+
+
+def assert_close(one: object, two: object) -> None:
+    """Equal but for rounding in the last digits, through all levels."""
+    if isinstance(one, dict):
+        assert isinstance(two, dict)
+        assert one.keys() == two.keys()
+        for key in one:
+            assert_close(one[key], two[key])
+    elif isinstance(one, list):
+        assert isinstance(two, list)
+        for each, other in zip(one, two, strict=True):
+            assert_close(each, other)
+    else:
+        assert two == (pytest.approx(one, rel=1e-3) if isinstance(one, float) else one)

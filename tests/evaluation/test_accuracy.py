@@ -1,6 +1,7 @@
 """Accuracy, likelihood and interval against independent references."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -44,14 +45,23 @@ def test_measures_do_not_depend_on_the_batch_size(
 
 def test_two_processes_that_add_up_measure_what_one_does(scored: tuple[Tensor, Tensor]) -> None:
     logits, labels = scored
-    first, second = (totals(logits[rank::2], labels[rank::2]) for rank in range(2))
-    measured = measure(
-        lambda images: {"head": images},
-        [(logits[0::2], labels[0::2])],
-        add_over_processes=lambda own: own + second,
-    )["head"]
-    assert (first + second).tolist() == pytest.approx(totals(logits, labels).tolist(), rel=1e-12)
-    assert measured.num_images == 101
+    kept: list[Tensor] = []
+
+    def keep(total: Tensor) -> Tensor:
+        kept.append(total)
+        return total
+
+    def measured(rows: slice, add: Callable[[Tensor], Tensor]) -> Accuracy:
+        batches = [(logits[rows], labels[rows])]
+        return measure(lambda images: {"head": images}, batches, add_over_processes=add)["head"]
+
+    measured(slice(1, None, 2), keep)
+    together = measured(slice(0, None, 2), lambda own: own + kept.pop(0))
+    alone = measured(slice(None), lambda own: own)
+    assert kept == []
+    assert together.num_images == alone.num_images == 101
+    assert (together.top1, together.top5) == (alone.top1, alone.top5)
+    assert (together.nll, together.ece) == pytest.approx((alone.nll, alone.ece), rel=1e-12)
 
 
 def test_with_fewer_than_five_classes_every_image_is_a_top5_hit() -> None:
@@ -87,5 +97,5 @@ def test_wilson_interval_refuses_what_is_no_share(share: float, trials: int) -> 
 
 
 def test_an_accuracy_knows_its_interval() -> None:
-    accuracy = Accuracy(num_images=263, top1=81 / 263, top5=1.0, nll=0.5)
+    accuracy = Accuracy(num_images=263, top1=81 / 263, top5=1.0, nll=0.5, ece=0.1)
     assert accuracy.top1_interval() == wilson_interval(81 / 263, 263)

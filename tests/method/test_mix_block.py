@@ -1,11 +1,13 @@
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from automix_cli.method import MixBlock, MixBlockOptions, Pairing
+from automix_cli.method import MixBlock, MixBlockOptions, Pairing, mix_block
 from automix_cli.method.mix_block import similarity
 
 CHANNELS = 16
@@ -225,3 +227,39 @@ def test_projecting_is_an_ordinary_convolution_without_the_lam_channel() -> None
     torch.testing.assert_close(
         projection.value, F.conv2d(features, block.value.weight, block.value.bias)
     )
+
+
+def maps(channels: int, seed: int) -> Tensor:
+    numbers = torch.Generator().manual_seed(seed)
+    return torch.randn(5, channels, 3, 3, generator=numbers).requires_grad_()
+
+
+@pytest.mark.parametrize("images_at_once", [1, 2, 4])
+def test_attention_in_groups_of_images_is_the_same_with_the_same_gradient(
+    monkeypatch: pytest.MonkeyPatch, images_at_once: int
+) -> None:
+    inputs = [maps(channels, seed) for seed, channels in enumerate((4, 4, 1))]
+    whole = mix_block.collect(*inputs)
+    wanted = torch.autograd.grad(whole.square().sum(), inputs)
+    monkeypatch.setattr(mix_block, "LARGEST_ATTENTION", images_at_once * 9**2)
+    grouped = mix_block.collect(*inputs)
+    torch.testing.assert_close(grouped, whole, rtol=1e-6, atol=1e-7)
+    for got, gradient in zip(
+        torch.autograd.grad(grouped.square().sum(), inputs), wanted, strict=True
+    ):
+        torch.testing.assert_close(got, gradient, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_64_images_with_a_56x56_feature_fit_in_4_gb() -> None:
+    """All weights at once would be 2.5 GB, and several of such tensors are needed."""
+    program = """
+import resource, torch
+from automix_cli.method.mix_block import collect
+query, key, value = (torch.randn(64, c, 56, 56).requires_grad_() for c in (32, 32, 1))
+collect(query, key, value).sum().backward()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    unit = 1 if sys.platform == "darwin" else 1024
+    assert int(done.stdout) * unit < 4e9

@@ -1,0 +1,78 @@
+"""Sums over a test set: one pass over the images, memory that does not grow with their number.
+
+A statistic is a function from the predictions for one batch to a tensor of sums. Sums of batches
+add up, and so do those of processes that share the images; what is wanted (an accuracy, a
+calibration error) is computed from the total at the end.
+
+Legend: n images, k classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, TypeAlias
+
+import torch
+from jaxtyping import Float64, Int64
+from torch import Tensor
+
+
+class Predictions(NamedTuple):
+    """What a classifier says of one batch, on the CPU: not every accelerator has float64."""
+
+    logits: Float64[Tensor, "n k"]
+    log_probabilities: Float64[Tensor, "n k"]
+    labels: Int64[Tensor, " n"]
+
+
+Statistic: TypeAlias = Callable[[Predictions], Tensor]
+AddOverProcesses: TypeAlias = Callable[[Tensor], Tensor]
+
+
+def predictions(logits: Tensor, labels: Tensor) -> Predictions:
+    """Bring logits `(n, k)` and labels `(n,)` of any type and device into the form above."""
+    logits = logits.detach().cpu().double()
+    return Predictions(logits, logits.log_softmax(dim=1), labels.cpu().long())
+
+
+def add_nothing(total: Tensor) -> Tensor:
+    """What adding up over the processes is when there is only one."""
+    return total
+
+
+@torch.no_grad()
+def accumulate(
+    predict: Callable[[Tensor], Mapping[str, Tensor]],
+    batches: Iterable[tuple[Tensor, Tensor]],
+    statistics: Mapping[str, Statistic],
+    *,
+    add_over_processes: AddOverProcesses = add_nothing,
+) -> dict[str, dict[str, Tensor]]:
+    """Add up every statistic of every head that `predict` answers for.
+
+    Args:
+        predict: Images (n, c, h, w) to logits (n, k) by name of head.
+        batches: Images and labels (n,); each process brings its part of the test set.
+        statistics: By name.
+        add_over_processes: Adds a tensor up over the processes that share the test set.
+
+    Returns:
+        By head, then by statistic, the sum over all images.
+
+    Raises:
+        ValueError: if there are no images.
+    """
+    sums: dict[str, dict[str, Tensor]] = {}
+    for images, labels in batches:
+        for head, logits in predict(images).items():
+            scored = predictions(logits, labels)
+            totals = sums.setdefault(head, {})
+            for name, statistic in statistics.items():
+                added = statistic(scored)
+                totals[name] = totals[name] + added if name in totals else added
+    if not sums:
+        raise ValueError("there is no image to measure on")
+    return {
+        head: {name: add_over_processes(total) for name, total in totals.items()}
+        for head, totals in sums.items()
+    }
