@@ -189,11 +189,8 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     overrides = overrides_of_trained(
         weights=weights, data_dir=data_dir, batch_size=batch_size, device=device, sets=sets
     )
-    corrupted = None
-    if corruptions is not None:
-        corrupted = CorruptedEvaluation(
-            corruptions, corruptions_dir, frost_dir, corruptions_limit, baseline, output_dir
-        )
+    options = (corruptions_dir, frost_dir, corruptions_limit, baseline, output_dir)
+    corrupted = None if corruptions is None else CorruptedEvaluation(corruptions, *options)
     request = EvaluateRequest(
         *(run, checkpoint, print_config, as_json),
         num_bins=bins,
