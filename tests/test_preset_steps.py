@@ -64,7 +64,7 @@ def two_images(settings: Settings) -> DataSplits:
     pixels = np.random.default_rng(0).integers(256, size=(2, channels, size, size), dtype=np.uint8)
     images = ImageSet(torch.from_numpy(pixels), torch.tensor([0, 2]), ("a", "b", "c"))
     mean, std = (0.5,) * channels, (0.25,) * channels
-    return DataSplits(images, images, None, mean, std, settings.data.name)
+    return DataSplits(images, images, None, mean, std, settings.data.name, size, "pad")
 
 
 @cache

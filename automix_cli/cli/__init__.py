@@ -7,7 +7,6 @@ Touch points, to add a command: a module in `commands/` with `run(overrides, req
 in `commands/requests.py`, and a function here.
 """
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,30 +17,22 @@ from automix_cli.cli.boundary import EXIT_CODES, ErrorBoundary, TrainCommand, cl
 from automix_cli.cli.compare import compare
 from automix_cli.cli.corruptions import corruptions_app
 from automix_cli.cli.data import data_app
+from automix_cli.cli.evaluate import evaluate
 from automix_cli.cli.options import (
-    Baseline,
     BatchSize,
     Config,
-    Corruptions,
-    CorruptionsDir,
-    CorruptionsLimit,
     DataDir,
     Device,
     DryRun,
     Epochs,
-    FrostDir,
     Json,
     Method,
     MixedPrecision,
     OutputDir,
     Preset,
     PrintConfig,
-    ReportDir,
     Seed,
     Set,
-    VerifyCifarC,
-    Weights,
-    overrides_of_trained,
     terminal_width,
     with_hyphens,
 )
@@ -61,8 +52,8 @@ app = typer.Typer(
     },
 )
 app.add_typer(presets_app, name="presets")
-app.add_typer(corruptions_app, name="corruptions")
 app.command("robustness")(robustness)
+app.add_typer(corruptions_app, name="corruptions")
 app.add_typer(data_app, name="data")
 
 
@@ -144,67 +135,7 @@ def train(  # noqa: PLR0913 - Typer reads the flags from the signature
     command.run(overrides, TrainRequest(resume, dry_run, print_config, as_json))
 
 
-@app.command("eval")
-def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
-    *,
-    run: Annotated[
-        Path | None,
-        typer.Argument(help="Run folder (default: the newest finished run).", metavar="RUN"),
-    ] = None,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Evaluate this file instead of a run.", metavar="FILE")
-    ] = None,
-    weights: Weights = None,
-    bins: Annotated[int, typer.Option(help="Bins of the calibration errors.", min=1)] = 15,
-    mixed: Annotated[
-        bool, typer.Option("--mixed", help="Measure accuracy on mixed images too.")
-    ] = False,
-    output_dir: ReportDir = None,
-    sets: Set = None,
-    data_dir: DataDir = None,
-    batch_size: BatchSize = None,
-    device: Device = None,
-    corruptions: Corruptions = None,
-    corruptions_dir: CorruptionsDir = None,
-    corruptions_limit: CorruptionsLimit = None,
-    frost_dir: FrostDir = None,
-    baseline: Baseline = None,
-    verify_cifar_c: VerifyCifarC = None,
-    print_config: PrintConfig = False,
-    as_json: Json = False,
-) -> None:
-    """Evaluate a trained classifier on its test set: accuracy, likelihood and calibration.
-
-    Examples:
-    $ automix eval
-    $ automix eval runs/mine --mixed -o report
-    $ automix eval runs/mine --weights classifier --json
-    $ automix eval --checkpoint best.pt --data-dir ~/data
-    $ automix eval runs/mine --corruptions cifar-c
-    """
-    from automix_cli.commands import evaluate as command
-    from automix_cli.commands.corruption_requests import CorruptedEvaluation
-    from automix_cli.commands.requests import EvaluateRequest
-
-    overrides = overrides_of_trained(
-        weights=weights, data_dir=data_dir, batch_size=batch_size, device=device, sets=sets
-    )
-    options = (corruptions_dir, frost_dir, corruptions_limit, baseline, output_dir)
-    corrupted = None if corruptions is None else CorruptedEvaluation(corruptions, *options)
-    request = EvaluateRequest(
-        *(run, checkpoint, print_config, as_json),
-        num_bins=bins,
-        mixed=mixed,
-        output_dir=output_dir,
-        corruptions=corrupted,
-    )
-    if verify_cifar_c is not None:
-        from automix_cli.commands.corruption_verify import require_published
-
-        require_published(verify_cifar_c)
-    command.run(overrides, request)
-
-
+app.command("eval")(evaluate)
 app.command("bench")(bench)
 app.command("compare")(compare)
 

@@ -108,6 +108,9 @@ PrintConfig = Annotated[
     bool, typer.Option("--print-config", help="Show every setting and who set it, then stop.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write the result to stdout as JSON.")]
+Weights = Annotated[
+    str | None, typer.Option(help="Network to evaluate.", metavar="momentum|classifier")
+]
 FrostDir = Annotated[
     Path | None,
     typer.Option(help="Folder of the five photographs that frost needs.", metavar="FOLDER"),
@@ -144,9 +147,6 @@ VerifyCifarC = Annotated[
         " verify` does.",
         metavar="FOLDER",
     ),
-]
-Weights = Annotated[
-    str | None, typer.Option(help="Network to evaluate.", metavar="momentum|classifier")
 ]
 PresetName = Annotated[
     str, typer.Argument(help="A preset.", metavar="NAME", autocompletion=complete_preset)

@@ -57,6 +57,8 @@ def run(overrides: Overrides, request: BenchRequest) -> None:
     if request.rounds < 1:
         raise SettingsError(f"`--rounds` must be at least 1, got `{request.rounds}`")
     chosen, grown = arms(request), grown_arms(request)
+    for arm in grown:
+        settings_of(arm, overrides)  # said before anything is measured
     setups = [set_up(arm, overrides, request.num_classes) for arm in chosen]
     if setups[0].prepared.training.accelerator.num_processes > 1:
         raise SettingsError(

@@ -76,7 +76,7 @@ def grown_arms(request: BenchRequest) -> list[Arm]:
         return []
     key, equals, values = (part.strip() for part in request.grow.partition("="))
     listed = [value.strip() for value in values.split(",") if value.strip()]
-    if not equals or len(listed) < 2:
+    if not key or not equals or len(listed) < 2:
         raise SettingsError(
             f"`--grow {request.grow}` must be KEY=VALUE,VALUE,...",
             hint="for example `--grow train.batch_size=25,50,100`",

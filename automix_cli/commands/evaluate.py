@@ -69,19 +69,17 @@ def run(overrides: Overrides, request: EvaluateRequest) -> None:
     if request.mixed:
         methods = mixed_images.methods_for(settings.mix.method)
         rows[head]["mixed"] = {name: evaluation.mixed(name) for name in methods}
-    corrupted = None
+    content: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "checkpoint": str(path),
+        "dataset": settings.data.name,
+        "split": "test",
+        "heads": rows,
+    }
     if request.corruptions is not None:
-        corrupted = evaluation.corrupted(path, rows[head]["top1"], request.corruptions)
+        clean_top1 = rows[head]["top1"]
+        content["corruptions"] = evaluation.corruptions(request.corruptions, clean_top1)
     if accelerator.is_main_process:
-        content = {
-            "schema_version": SCHEMA_VERSION,
-            "checkpoint": str(path),
-            "dataset": settings.data.name,
-            "split": "test",
-            "heads": rows,
-        }
-        if corrupted is not None:
-            content["corruptions"] = corrupted
         show(content, as_json=request.as_json)
         if request.output_dir is not None:
             say(f"wrote {write_evaluation(request.output_dir, content)}")
@@ -152,19 +150,17 @@ class Evaluation:
         fitted = evaluation_report.fit(test, held_out)
         return fitted and evaluation_report.temperature_record(fitted, self.num_bins)
 
-    def corrupted(
-        self, path: Path, clean_top1: float, request: CorruptedEvaluation
-    ) -> dict[str, Any]:
-        """Accuracy on corrupted test images."""
-        trained, data = self.trained, self.settings.data
+    def corruptions(self, asked: CorruptedEvaluation, clean_top1: float) -> dict[str, Any]:
+        """Accuracy on corrupted test images, written down beside the other numbers."""
+        viewer = self.viewer
         subject = Subject(
             self.network,
-            class_names=tuple(trained.dataset["class_names"]),
-            view=build.view(data, trained.mean, trained.std, self.viewer.size),
-            checkpoint=path,
+            class_names=tuple(self.trained.dataset["class_names"]),
+            view=build.view(viewer.data, viewer.mean, viewer.std, viewer.size),
+            checkpoint=self.trained.path,
             clean_top1=clean_top1,
         )
-        return evaluate_corruptions(subject, self.settings, self.accelerator, request)
+        return evaluate_corruptions(subject, self.settings, self.accelerator, asked)
 
     def mixed(self, method: str) -> dict[str, Any]:
         """Accuracy on the test images, mixed by one method."""

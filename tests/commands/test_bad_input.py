@@ -20,7 +20,7 @@ def splits_of(n: int, channels: int, size: int) -> DataSplits:
     pixels = torch.from_numpy(rng.integers(0, 256, (n, channels, size, size), dtype=np.uint8))
     images = ImageSet(pixels, torch.arange(n) % 3, ("a", "b", "c"))
     per_channel = (0.5,) * channels
-    return DataSplits(images, images, None, per_channel, per_channel, "random")
+    return DataSplits(images, images, None, per_channel, per_channel, "random", size, "pad")
 
 
 def loss_of_a_step(method: str, folder: Path, splits: DataSplits, *sets: str) -> float:

@@ -26,7 +26,9 @@ MODEL = ModelSettings(backbone="tiny_resnet", stem="cifar")
 IMAGES = ImageSet(
     torch.zeros(2, 1, 32, 32, dtype=torch.uint8), torch.tensor([0, 1]), class_names=("a", "b")
 )
-SPLITS = DataSplits(IMAGES, IMAGES, None, mean=(0.5,), std=(0.5,), name="black")
+SPLITS = DataSplits(
+    IMAGES, IMAGES, None, mean=(0.5,), std=(0.5,), name="black", image_size=32, crop="pad"
+)
 ABLATIONS = {
     "no lambda embedding": ("mix.lam_embedding=none",),
     "no cross-attention": ("mix.cross_attention=false",),
