@@ -48,6 +48,7 @@ def test_purposes_keep_the_values_that_recorded_results_were_made_with() -> None
         "OCCLUSION": 13,
         "QUICK": 14,
         "UNKNOWN": 15,
+        "MASKS": 20,
     }
 
 
