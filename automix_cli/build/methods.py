@@ -171,7 +171,12 @@ def draw(mix: MixSettings, device: torch.device) -> Draw:
         ).to(device)
     if mix.method in LEARNED:
         options = _same_names(AutoMixOptions, mix)
-        return lambda rng, n, *, step, shared_rng: sample_draws(rng, n, options, shared_rng).to(
-            device
-        )
+        return lambda rng, n, *, step, shared_rng: sample_draws(
+            rng, n, options, shared_rng, step=step
+        ).to(device)
     return lambda rng, n, *, step, shared_rng: rng
+
+
+def has_rests(mix: MixSettings) -> bool:
+    """Whether there are steps at which the mix block has no gradient."""
+    return mix.method in LEARNED and mix.mix_block_interval > 1

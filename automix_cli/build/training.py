@@ -123,7 +123,12 @@ def values_at(settings: Settings, steps_per_epoch: int) -> Callable[[int], StepV
         weight = schedules.mask_area_weight(
             step, total_steps, base=mix.mask_area_weight, schedule=mix.mask_area_schedule
         )
-        return {"mask_area_weight": weight}
+        values = {"mask_area_weight": weight}
+        if mix.one_hot_fraction < 1:
+            values["one_hot_weight"] = schedules.one_hot_weight(
+                step, total_steps, base=mix.one_hot_weight, fraction=mix.one_hot_fraction
+            )
+        return values
 
     def values(step: int) -> StepValues:
         return StepValues(

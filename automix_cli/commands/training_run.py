@@ -106,7 +106,12 @@ def assemble(settings: Settings, splits: DataSplits, accelerator: Accelerator) -
     """Model, optimizer and batches for data that are there, ready for the first step."""
     seed_initialisation(settings.run.seed)
     method = build.method(settings.model, settings.mix, splits)
-    model, optimizer = prepare(accelerator, method, build.optimizer(settings.optimizer, method))
+    model, optimizer = prepare(
+        accelerator,
+        method,
+        build.optimizer(settings.optimizer, method),
+        has_rests=build.has_rests(settings.mix),
+    )
     batches = build.train_batches(
         settings,
         splits,

@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any, TypeVar, cast
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list
@@ -87,9 +87,20 @@ def seed_step(seed: int, step: int, rank: int) -> None:
 
 
 def prepare(
-    accelerator: Accelerator, model: nn.Module, optimizer: Optimizer
+    accelerator: Accelerator, model: nn.Module, optimizer: Optimizer, *, has_rests: bool = False
 ) -> tuple[nn.Module, AcceleratedOptimizer]:
-    """Place and wrap model and optimizer; gradients are then averaged over the processes."""
+    """Place and wrap model and optimizer; gradients are then averaged over the processes.
+
+    Args:
+        accelerator: Knows device and processes.
+        model: What is trained.
+        optimizer: Of its parameters.
+        has_rests: Whether there are steps at which some parameters have no gradient, the same ones
+            on every process. They keep still then, momentum and weight decay included, with several
+            processes as with one.
+    """
+    if has_rests:
+        accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)
     model, prepared = accelerator.prepare(model, optimizer)
     if isinstance(model, nn.parallel.DistributedDataParallel):
         model.broadcast_buffers = False  # see the module docstring

@@ -20,12 +20,14 @@ Legend: n images, c channels of an image, f of a feature map, h w feature map, H
 the share of the first image, in [0, 1]; so is a mask, for each pixel.
 """
 
+from contextlib import nullcontext
 from typing import Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from automix_cli.method.batch_parts import Labelled, parts
 from automix_cli.method.classifier import Classifier
 from automix_cli.method.classifier_loss import clean_loss, mixture_loss
 from automix_cli.method.combination import Combination
@@ -52,13 +54,14 @@ class Losses(NamedTuple):
     """Weighted sum of the next four: the one to minimise."""
 
     one_hot: Float[Tensor, ""]
-    """Cross-entropy of the classifier on clean images."""
+    """Cross-entropy of the classifier on clean images; 0 if it is not shown any."""
 
     mixed: Float[Tensor, ""]
     """Cross-entropy of the classifier on mixed images."""
 
     mix_block: Float[Tensor, ""]
-    """Cross-entropy of the momentum classifier on the mix block's mixtures; 0 if skipped."""
+    """Cross-entropy of the momentum classifier on the mix block's mixtures; 0 if it is skipped,
+    or the mix block does not learn."""
 
     mask_area: Float[Tensor, ""]
     """Deviation of the mix block's masks from `lam`."""
@@ -93,7 +96,7 @@ class AutoMix(MomentumPair):
         options: AutoMixOptions,
     ) -> None:
         modes = options.momentum_mode, options.momentum_buffers
-        has_one_head = options.one_hot_weight == 0
+        has_one_head = options.drops_clean_images
         super().__init__(classifier, momentum_classifier, *modes, has_one_head=has_one_head)
         self.mix_block = mix_block
         self.options = options
@@ -104,6 +107,7 @@ class AutoMix(MomentumPair):
         labels: Int64[Tensor, " n"],
         draws: Draws,
         mask_area_weight: float,
+        one_hot_weight: float | None = None,
     ) -> Losses:
         """All losses of one step.
 
@@ -112,47 +116,52 @@ class AutoMix(MomentumPair):
             labels: Their classes.
             draws: Everything random about the step, on the device of the images.
             mask_area_weight: Weight of the mask-area loss in `total`, >= 0.
+            one_hot_weight: Weight of the clean images' loss at this step, >= 0; with 0 they are not
+                shown. None: that of the options, which `one_hot_fraction` may end.
 
         Returns:
             `total` is the weighted sum of the four losses. Its gradient reaches the classifier from
-            `one_hot` and `mixed` only, and the mix block from `mix_block` and `mask_area` only.
+            `one_hot` and `mixed` only, and the mix block from `mix_block` and `mask_area` only: at
+            steps at which it does not learn, none reaches it.
 
         Source:
             The paper's total loss and momentum pipeline; OpenMixup `AutoMixup.forward_train`.
-            Differs: a loss that is not finite stays in the sum, where the caller can see it.
+            Differs: a loss that is not finite stays in the sum, where the caller can see it; the
+            options that make a step cheaper, none of which is on by default.
         """
-        masks = self.masks(images, draws)
-        one_hot, mixed = self._classifier_losses(
-            images, labels, masks.for_classifier, draws.for_classifier
-        )
-        if draws.skip_mix_block:
-            mix_block = images.new_zeros(())
+        weight = self.options.one_hot_weight if one_hot_weight is None else one_hot_weight
+        clean, to_mix = parts(Labelled(images, labels), split=self.options.split_batch)
+        masks = self.masks(to_mix.images, draws)
+        one_hot = self._one_hot_loss(clean) if weight > 0 else _none(images)
+        mixed = self._mixed_loss(to_mix, masks.for_classifier, draws.for_classifier)
+        if draws.skip_mix_block or not draws.mix_block_learns:
+            mix_block = _none(images)
         else:
-            mix_block = self._mix_block_loss(
-                images, labels, masks.for_mix_block, draws.for_mix_block
-            )
+            mix_block = self._mix_block_loss(to_mix, masks.for_mix_block, draws.for_mix_block)
         area = self._mask_area_loss(masks.for_mix_block, draws.for_mix_block.lam)
         total = (
-            self.options.one_hot_weight * one_hot
+            weight * one_hot
             + self.options.mixed_weight * mixed
             + self.options.mix_block_weight * mix_block
-            + mask_area_weight * area  # with weight 0 too, so the mix block always has a gradient
+            + mask_area_weight * area  # with weight 0 too: if it learns, it has a gradient
         )
         ratio = area_ratio(masks.for_mix_block.detach(), draws.for_mix_block.lam)
         return Losses(total, one_hot, mixed, mix_block, mask_area=area, area_ratio=ratio)
 
     def masks(self, images: Float[Tensor, "n c H W"], draws: Draws) -> Masks:
-        """Look at the clean images once, and make a mask for each of the two pairings.
+        """Look at the images to mix once, and make a mask for each of the two pairings.
 
         Source:
             OpenMixup `AutoMixup.pixel_mixup`. Differs: the classifier's mask is made without a
-            graph, instead of being cut off from one.
+            graph, instead of being cut off from one; so is the mix block's if it does not learn.
         """
         image_size = (images.shape[2], images.shape[3])
-        projection = self.mix_block.project(self._clean_features(images))
-        for_mix_block = self.mix_block.mask(
-            projection, draws.for_mix_block, image_size, draws.upsampling_for_mix_block
-        )
+        features = self._clean_features(images)
+        with nullcontext() if draws.mix_block_learns else torch.no_grad():
+            projection = self.mix_block.project(features)
+            for_mix_block = self.mix_block.mask(
+                projection, draws.for_mix_block, image_size, draws.upsampling_for_mix_block
+            )
         return Masks(self._mask_for_classifier(projection, draws, image_size), for_mix_block)
 
     @torch.no_grad()
@@ -178,43 +187,43 @@ class AutoMix(MomentumPair):
             mask = rescale_to_lam(mask, pairing.lam)
         return fall_back_to_mixup(mask, pairing.lam, self.options.lam_margin)
 
-    def _classifier_losses(
-        self,
-        images: Float[Tensor, "n c H W"],
-        labels: Int64[Tensor, " n"],
-        mask: Float[Tensor, "n 1 H W"],
-        pairing: Pairing,
-    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Cross-entropy on clean and on mixed images, each with its own head.
+    def _one_hot_loss(self, clean: Labelled) -> Float[Tensor, ""]:
+        """Loss of the classifier on clean images.
 
-        Two passes, clean first: batch norm normalises each with its own statistics.
+        Before mixed ones, in a pass of its own: batch norm normalises each with its own statistics.
 
         Source:
             OpenMixup `AutoMixup.forward_q`. Differs: no clean pass, and no second head, if
-            `one_hot_weight` is 0.
+            `one_hot_weight` is 0; `one_hot_fraction` and `split_batch`.
         """
         network = self.classifier
-        parameters = list(cast(nn.Module, network).parameters())
 
         def one_hot() -> Float[Tensor, ""]:
-            logits = network.head_one_hot(network.embed(images))
-            return clean_loss(logits, labels, self.options)
+            logits = network.head_one_hot(network.embed(clean.images))
+            return clean_loss(logits, clean.labels, self.options)
+
+        return with_gradient(one_hot, list(cast(nn.Module, network).parameters()))
+
+    def _mixed_loss(
+        self, to_mix: Labelled, mask: Float[Tensor, "n 1 H W"], pairing: Pairing
+    ) -> Float[Tensor, ""]:
+        """Loss of the classifier on mixed images.
+
+        Source:
+            OpenMixup `AutoMixup.forward_q`. No difference.
+        """
+        network = self.classifier
 
         def mixed() -> Float[Tensor, ""]:
-            embedding = network.embed(mix_images(images, mask, pairing.perm))
+            embedding = network.embed(mix_images(to_mix.images, mask, pairing.perm))
             logits = self.head_for_mixtures(network)(embedding)
-            return mixture_loss(logits, labels, Combination.of_pairs(pairing), self.options)
+            pairs = Combination.of_pairs(pairing)
+            return mixture_loss(logits, to_mix.labels, pairs, self.options)
 
-        none = images.new_zeros((), dtype=torch.float32)
-        clean = none if self.has_one_head else with_gradient(one_hot, parameters)
-        return clean, with_gradient(mixed, parameters)
+        return with_gradient(mixed, list(cast(nn.Module, network).parameters()))
 
     def _mix_block_loss(
-        self,
-        images: Float[Tensor, "n c H W"],
-        labels: Int64[Tensor, " n"],
-        mask: Float[Tensor, "n 1 H W"],
-        pairing: Pairing,
+        self, to_mix: Labelled, mask: Float[Tensor, "n 1 H W"], pairing: Pairing
     ) -> Float[Tensor, ""]:
         """How well the momentum classifier recognises both images in the mix block's mixture.
 
@@ -222,11 +231,12 @@ class AutoMix(MomentumPair):
             OpenMixup `AutoMixup.forward_k`. No difference.
         """
         network = self.momentum_classifier
+        smoothing = self.options.label_smoothing
 
         def mixed() -> Float[Tensor, ""]:
-            embedding = network.embed(mix_images(images, mask, pairing.perm))
+            embedding = network.embed(mix_images(to_mix.images, mask, pairing.perm))
             logits = self.head_for_mixtures(network)(embedding)
-            return mixed_cross_entropy(logits, labels, pairing, self.options.label_smoothing)
+            return mixed_cross_entropy(logits, to_mix.labels, pairing, smoothing)
 
         return with_gradient(mixed, [mask])
 
@@ -241,3 +251,8 @@ class AutoMix(MomentumPair):
             mode=self.options.mask_area_loss,
             reduction=self.options.mask_area_reduction,
         )
+
+
+def _none(images: Float[Tensor, "n c H W"]) -> Float[Tensor, ""]:
+    """The loss of what is left out."""
+    return images.new_zeros((), dtype=torch.float32)

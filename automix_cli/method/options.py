@@ -131,9 +131,21 @@ class AutoMixOptions:
     up to the feature stage. The losses are the same; with `early`, its later batch-norm buffers
     follow mixed images alone."""
 
+    mix_block_interval: int = 1
+    """Every how many steps, beginning with the first, the mix block learns; >= 1. In between its
+    masks have no graph and the momentum classifier does not judge them (not in the reference)."""
+
+    split_batch: bool = False
+    """Whether the first half of a batch is the classifier's clean images and the other half is
+    mixed, among itself, instead of the whole batch being both (not in the reference)."""
+
     one_hot_weight: float = 1.0
     """Weight of the classifier's loss on clean images; >= 0. With 0 it does not see them, and mixed
     images have `head_one_hot`: one head, as there is one kind of images."""
+
+    one_hot_fraction: float = 1.0
+    """Share of the training after which the caller drops that loss; [0, 1]. Below 1 there is one
+    head from the start: two would be one too many at the end (not in the reference)."""
 
     mixed_weight: float = 1.0
     """Weight of the classifier's loss on mixed images; >= 0."""
@@ -156,12 +168,21 @@ class AutoMixOptions:
         require_choices(self)
         require("alpha", self.alpha, "greater than 0", holds=self.alpha > 0)
         require("lam_margin", self.lam_margin, "in [0, 0.5)", holds=0 <= self.lam_margin < 0.5)
-        for name in ("mask_adjust_probability", "mask_area_margin"):
+        for name in ("mask_adjust_probability", "mask_area_margin", "one_hot_fraction"):
             require(name, getattr(self, name), "in [0, 1]", holds=0 <= getattr(self, name) <= 1)
+        interval = self.mix_block_interval
+        require("mix_block_interval", interval, "at least 1", holds=interval >= 1)
         for name in ("skip_mix_block_probability", "label_smoothing"):
             require(name, getattr(self, name), "in [0, 1)", holds=0 <= getattr(self, name) < 1)
         for name in ("one_hot_weight", "mixed_weight", "mix_block_weight", "decoupled_weight"):
             require(name, getattr(self, name), "at least 0", holds=getattr(self, name) >= 0)
+        wants_both = self.split_batch and self.drops_clean_images
+        require("split_batch", self.split_batch, "False without clean images", holds=not wants_both)
+
+    @property
+    def drops_clean_images(self) -> bool:
+        """Whether some steps, or all, do without clean images."""
+        return self.one_hot_weight == 0 or self.one_hot_fraction < 1
 
 
 def require(name: str, value: object, bound: str, *, holds: bool) -> None:

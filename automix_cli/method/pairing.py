@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from automix_cli.method.batch_parts import num_mixed
 from automix_cli.method.options import AutoMixOptions, Upsampling
 
 MAX_REDRAWS = 10
@@ -42,7 +43,8 @@ class Draws(NamedTuple):
     upsampling_for_classifier: Upsampling = "nearest"
     upsampling_for_mix_block: Upsampling = "nearest"
     adjust_mask: bool = False
-    skip_mix_block: bool = False
+    skip_mix_block: bool = False  # its classification loss; its masks still have their area loss
+    mix_block_learns: bool = True  # else it only makes masks
 
     def to(self, device: torch.device | str) -> "Draws":
         """Copy both pairings to a device, without waiting for it; the coin flips stay in Python."""
@@ -57,6 +59,8 @@ def sample_draws(
     n: int,
     options: AutoMixOptions,
     shared_rng: np.random.Generator | None = None,
+    *,
+    step: int = 0,
 ) -> Draws:
     """Make all random choices of one step for a batch of n images.
 
@@ -64,12 +68,15 @@ def sample_draws(
         rng: This process's generator for this step.
         n: Number of images, >= 1.
         options: How to draw: `alpha`, `upsampling`, `avoid_self_pairs`, the two probabilities, and
-            `share_lam_across_ranks`.
+            `share_lam_across_ranks`; `mix_block_interval` and `split_batch`.
         shared_rng: A generator in the same state on all processes; gives the ratios when they are
             shared, and is not touched otherwise.
+        step: Number of the step in the run, from 0: the mix block learns at every
+            `mix_block_interval`-th.
 
     Returns:
-        Draws on the CPU. `lam` is one number per pairing, repeated for each image.
+        Draws on the CPU. `lam` is one number per pairing, repeated for each image; pairings are of
+        the `num_mixed` images that are mixed.
 
     Raises:
         ValueError: if `n` is below 1, or ratios are to be shared without a `shared_rng`.
@@ -84,13 +91,15 @@ def sample_draws(
     lam_rng = shared_rng if options.share_lam_across_ranks else rng
     if lam_rng is None:
         raise ValueError("`share_lam_across_ranks` needs a `shared_rng`, got `None`")
+    mixed = num_mixed(n, split=options.split_batch)
     return Draws(
-        for_classifier=_sample_pairing(rng, lam_rng, n, options),
-        for_mix_block=_sample_pairing(rng, lam_rng, n, options),
+        for_classifier=_sample_pairing(rng, lam_rng, mixed, options),
+        for_mix_block=_sample_pairing(rng, lam_rng, mixed, options),
         upsampling_for_classifier=_sample_upsampling(rng, options),
         upsampling_for_mix_block=_sample_upsampling(rng, options),
         adjust_mask=bool(rng.random() < options.mask_adjust_probability),
         skip_mix_block=bool(rng.random() < options.skip_mix_block_probability),
+        mix_block_learns=step % options.mix_block_interval == 0,
     )
 
 

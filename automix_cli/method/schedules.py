@@ -134,6 +134,25 @@ def mask_area_weight(
     return base
 
 
+def one_hot_weight(step: int, total: int, *, base: float, fraction: float) -> float:
+    """Weight of the loss on clean images at a step: `base`, and 0 after a share of the run.
+
+    Args:
+        step: 0 <= step <= total.
+        total: Number of steps in the run.
+        base: Weight at the start, >= 0.
+        fraction: Share of the run with this weight, in [0, 1]: steps below `fraction * total`.
+
+    Raises:
+        ValueError: if the step is not in the run.
+
+    Source:
+        Ours: part of fast mode. The paper and OpenMixup keep the weight.
+    """
+    _require_step(step, total)
+    return base if step < fraction * total else 0.0
+
+
 def _half_cosine(progress: float) -> float:
     """1 at progress 0, 1/2 halfway, 0 at progress 1."""
     return (1 + math.cos(math.pi * progress)) / 2

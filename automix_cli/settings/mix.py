@@ -8,7 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from automix_cli.settings.methods import ALPHAS, EMBEDDINGS, LEARNED, OWN, MethodSettings
+from automix_cli.settings.fast import FastSettings
+from automix_cli.settings.methods import ALPHAS, EMBEDDINGS, LEARNED, OWN
 from automix_cli.settings.rules import (
     Count,
     NonNegative,
@@ -21,7 +22,7 @@ from automix_cli.settings.rules import (
 __all__ = ["ALPHAS", "LEARNED", "OWN", "MixSettings"]
 
 
-class MixSettings(MethodSettings):
+class MixSettings(FastSettings):
     """How images become one, and what the mix block and the classifiers learn from it.
 
     "The reference" is OpenMixup, the implementation behind the published numbers. `method`,
@@ -119,11 +120,6 @@ class MixSettings(MethodSettings):
     Of other methods than AutoMix it makes no passes of its own in training: for them `own` is
     `precise`, because an average lags far behind while the learning rate is high."""
 
-    momentum_clean_pass: Literal["full", "early"] = "full"
-    """Whether the momentum classifier sees the unmixed images to the end, as in the reference, or
-    only up to `model.feature_stage`. `early` is faster; batch-norm statistics of the later stages
-    then follow mixed images alone. AdAutoMix needs them to the end."""
-
     num_images: Annotated[int, Field(ge=2)] = 3
     """How many images AdAutoMix mixes into one. The reference has 2 for ImageNet."""
 
@@ -165,7 +161,25 @@ class MixSettings(MethodSettings):
                 self.one_hot_weight + self.mixed_weight > 0,
                 "one of `mix.one_hot_weight` and `mix.mixed_weight` must be greater than 0",
                 ("mix.one_hot_weight", "mix.mixed_weight"),
-            )
+            ),
+            Rule(
+                self.one_hot_weight > 0 or not self.split_batch,
+                "`mix.split_batch` needs `mix.one_hot_weight` to be greater than 0: half of the "
+                "images would not be used",
+                ("mix.split_batch", "mix.one_hot_weight"),
+            ),
+            Rule(
+                self.one_hot_weight > 0 or self.one_hot_fraction == 1,
+                "`mix.one_hot_fraction` needs `mix.one_hot_weight` to be greater than 0: there is "
+                "no loss on unmixed images to drop",
+                ("mix.one_hot_fraction", "mix.one_hot_weight"),
+            ),
+            Rule(
+                self.mixed_weight > 0 or self.one_hot_fraction == 1,
+                "`mix.one_hot_fraction` needs `mix.mixed_weight` to be greater than 0: afterwards "
+                "the classifier would learn from nothing",
+                ("mix.one_hot_fraction", "mix.mixed_weight"),
+            ),
         )
         return self
 
