@@ -124,6 +124,7 @@ DEFAULTS = {
 }
 SHARES = ["mix.mask_area_margin", "mix.mask_adjust_probability", "optimizer.warmup_ratio"]
 SHARES += ["train.momentum_constant_fraction", "mix.adversarial_share", "mix.mixup_share"]
+SHARES += ["mix.one_hot_fraction"]
 SHARES_BELOW_ONE = ["model.drop_path_rate", "data.holdout", "mix.skip_mix_block_probability"]
 SHARES_BELOW_ONE += ["mix.label_smoothing", "optimizer.momentum", "optimizer.beta1"]
 SHARES_BELOW_ONE += ["optimizer.beta2", "optimizer.mix_block_momentum", "mix.value_dropout"]
@@ -135,7 +136,7 @@ NON_NEGATIVE += ["optimizer.warmup_epochs", "data.crop_padding", "model.feature_
 NON_NEGATIVE += ["mix.lam_rescale"]
 COUNTS = ["mix.reduction", "train.epochs", "train.batch_size", "train.accumulation_steps"]
 COUNTS += ["train.log_every", "train.evaluate_every", "train.save_every", "train.max_steps"]
-COUNTS += ["evaluation.batch_size", "mix.adversarial_interval"]
+COUNTS += ["evaluation.batch_size", "mix.adversarial_interval", "mix.mix_block_interval"]
 
 
 def settings_with(**values: object) -> Settings:
@@ -285,6 +286,17 @@ def test_settings_cannot_be_changed_after_loading() -> None:
         ({"train__batch_size": 4, "train__accumulation_steps": 5}, "`train.accumulation_steps`"),
         ({"train__epochs": 5, "optimizer__warmup_epochs": 5}, "`optimizer.warmup_epochs`"),
         ({"mix__one_hot_weight": 0, "mix__mixed_weight": 0}, "must be greater than 0"),
+        ({"mix__split_batch": True, "mix__one_hot_weight": 0}, "half of the images would not"),
+        ({"mix__split_batch": True, "mix__one_hot_fraction": 0.5}, "would not be used afterwards"),
+        (
+            {"mix__split_batch": True, "train__batch_size": 7, "train__accumulation_steps": 4},
+            "`train.batch_size` to be at least twice",
+        ),
+        ({"mix__one_hot_fraction": 0.5, "mix__one_hot_weight": 0}, "no loss on unmixed images"),
+        ({"mix__one_hot_fraction": 0.5, "mix__mixed_weight": 0}, "would learn from nothing"),
+        ({"mix__method": "adautomix", "mix__mix_block_interval": 2}, "must be 1 for `adautomix`"),
+        ({"mix__method": "adautomix", "mix__split_batch": True}, "`false` for `adautomix`"),
+        ({"mix__method": "adautomix", "mix__one_hot_fraction": 0.5}, "must be 1 for `adautomix`"),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else None,
 )

@@ -80,7 +80,7 @@ def method(model: ModelSettings, mix: MixSettings, splits: DataSplits) -> nn.Mod
         in_channels=splits.in_channels,
         size=splits.image_size,
     )
-    if mix.method in LEARNED:
+    if has_mix_block(mix):
         return learned(network, mix)
     return rival(network, mix, splits)
 
@@ -169,7 +169,7 @@ def draw(mix: MixSettings, device: torch.device) -> Draw:
         return lambda rng, n, *, step, shared_rng: sample_adautomix_draws(
             rng, n, adversarial, step=step, shared_rng=shared_rng
         ).to(device)
-    if mix.method in LEARNED:
+    if has_mix_block(mix):
         options = _same_names(AutoMixOptions, mix)
         return lambda rng, n, *, step, shared_rng: sample_draws(
             rng, n, options, shared_rng, step=step
@@ -177,6 +177,11 @@ def draw(mix: MixSettings, device: torch.device) -> Draw:
     return lambda rng, n, *, step, shared_rng: rng
 
 
+def has_mix_block(mix: MixSettings) -> bool:
+    """Whether the method is one whose masks are learned."""
+    return mix.method in LEARNED
+
+
 def has_rests(mix: MixSettings) -> bool:
     """Whether there are steps at which the mix block has no gradient."""
-    return mix.method in LEARNED and mix.mix_block_interval > 1
+    return has_mix_block(mix) and mix.mix_block_interval > 1

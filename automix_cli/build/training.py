@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from automix_cli.build.data import batches
+from automix_cli.build.methods import has_mix_block
 from automix_cli.data.batch_plan import Batches, BatchPlan
 from automix_cli.data.datasets import DataSplits
 from automix_cli.engine.loop import Plan
@@ -18,7 +19,6 @@ from automix_cli.engine.step import StepValues
 from automix_cli.errors import SettingsError
 from automix_cli.method import schedules
 from automix_cli.settings import OptimizerSettings, Settings
-from automix_cli.settings.mix import LEARNED
 
 
 def optimizer(settings: OptimizerSettings, model: nn.Module) -> Optimizer:
@@ -115,7 +115,6 @@ def values_at(settings: Settings, steps_per_epoch: int) -> Callable[[int], StepV
     total_steps = train.epochs * steps_per_epoch
     rate = learning_rate_schedule(settings.optimizer, train.epochs, steps_per_epoch)
     mix_block_rate = mix_block_schedule(settings.optimizer, rate)
-    has_mix_block = mix.method in LEARNED
 
     def of_method(step: int) -> dict[str, float]:
         if mix.method not in ("automix", "samix"):
@@ -134,7 +133,7 @@ def values_at(settings: Settings, steps_per_epoch: int) -> Callable[[int], StepV
         return StepValues(
             learning_rate=schedules.learning_rate(step, rate),
             mix_block_learning_rate=schedules.learning_rate(step, mix_block_rate)
-            if has_mix_block
+            if has_mix_block(mix)
             else None,
             momentum_coefficient=schedules.momentum_coefficient(
                 step,

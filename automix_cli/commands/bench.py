@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -92,7 +91,7 @@ def report(
                 "name": setup.name,
                 "seconds": seconds[number],
                 "batch_size": setup.prepared.settings.train.batch_size,
-                "flops": count_flops(lambda setup=setup: setup.take_step(0)),
+                "flops": flops_of(setup),
                 "ceiling_flops_per_second": matrix_product_ceiling(device, number_format(setup)),
                 "mixed_precision": setup.prepared.settings.train.mixed_precision or precision,
                 "peak_memory_bytes": memory_of(arm, overrides, request),
@@ -111,14 +110,20 @@ def report(
 
 
 def in_turns(setups: Sequence[Setup], rounds: int) -> list[list[float]]:
-    """Seconds of a step of each configuration, by round; one round before does not count."""
+    """Seconds of a step of each configuration, by round; one round before does not count.
+
+    Where steps differ by design, it is their mean over the run: see `Setup.stretches`.
+    """
     seconds: list[list[float]] = [[] for _ in setups]
-    for step in range(rounds + 1):
+    for turn in range(rounds + 1):
         for taken, setup in zip(seconds, setups, strict=True):
-            started = time.perf_counter()
-            setup.take_step(step)
-            taken.append(time.perf_counter() - started)
+            taken.append(setup.mean_over_run(setup.seconds_of, turn))
     return [taken[1:] for taken in seconds]
+
+
+def flops_of(setup: Setup) -> float:
+    """Floating-point operations of a step, the mean over the run."""
+    return setup.mean_over_run(lambda step: count_flops(lambda: setup.take_step(step)))
 
 
 def number_format(setup: Setup) -> torch.dtype:
@@ -128,12 +133,17 @@ def number_format(setup: Setup) -> torch.dtype:
 
 
 def parts_of(setup: Setup) -> dict[str, float]:
-    """Seconds of each named part of a step, by parts; the mean of two steps."""
-    clock = PhaseClock(watched_calls(setup), setup.prepared.training.accelerator.device)
-    for step in range(2):
-        with clock.watch():
-            setup.take_step(step)
-    return {phase: seconds / 2 for phase, seconds in clock.seconds.items()}
+    """Seconds of each named part of a step, by parts; the mean over the run, of two rounds."""
+    device = setup.prepared.training.accelerator.device
+    parts: dict[str, float] = {}
+    for share, steps in setup.stretches(0):
+        clock = PhaseClock(watched_calls(setup, steps[0]), device)
+        for step in (*steps, *steps):
+            with clock.watch():
+                setup.take_step(step)
+        for phase, seconds in clock.seconds.items():
+            parts[phase] = parts.get(phase, 0.0) + share * seconds / (2 * len(steps))
+    return parts
 
 
 def peak_of_this_process(overrides: Overrides, request: BenchRequest) -> int:
@@ -176,7 +186,7 @@ def growth(
             "value": arm.name,
             "seconds": taken,
             "batch_size": setup.prepared.settings.train.batch_size,
-            "flops": count_flops(lambda setup=setup: setup.take_step(0)),
+            "flops": flops_of(setup),
             "peak_memory_bytes": memory_of(arm, overrides, request),
         }
         for arm, setup, taken in zip(grown, setups, in_turns(setups, request.rounds), strict=True)

@@ -6,12 +6,16 @@ size, channels and number are those of the settings.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from statistics import fmean
+from typing import Any, NamedTuple
 
 import torch
 
+from automix_cli.build import has_mix_block, has_rests
 from automix_cli.commands.bench_request import BenchRequest
 from automix_cli.commands.compare_cells import Arm, settings_of, variant_arm
 from automix_cli.commands.training_run import Prepared, assemble
@@ -35,12 +39,47 @@ PLAIN = Arm("vanilla, float32, contiguous", "--vs", "vanilla", PLAIN_SETS)
 BATCHES_OF_IMAGES = 2
 
 
+class Stretch(NamedTuple):
+    """Steps whose mean cost is that of a part of the run."""
+
+    share: float
+    steps: range
+
+
 @dataclass(frozen=True)
 class Setup:
     """One configuration, ready to take steps."""
 
     name: str
     prepared: Prepared
+
+    def stretches(self, turn: int) -> tuple[Stretch, ...]:
+        """Steps that stand for the run, others at each turn: in fast mode, not all cost the same.
+
+        One interval of the mix block with clean images, and one without if the run drops them.
+        """
+        settings, plan = self.prepared.settings, self.prepared.plan
+        fraction = settings.mix.one_hot_fraction if has_mix_block(settings.mix) else 1.0
+        length = settings.mix.mix_block_interval if has_rests(settings.mix) else 1
+        total = settings.train.epochs * plan.steps_per_epoch
+        with_clean = math.ceil(fraction * total)
+        begin = turn % max(with_clean // length, 1) * length
+        end = total - turn % max((total - with_clean) // length, 1) * length
+        both = (
+            Stretch(fraction, range(begin, min(begin + length, total))),
+            Stretch(1 - fraction, range(max(end - length, 0), end)),
+        )
+        return tuple(each for each in both if each.share > 0)
+
+    def mean_over_run(self, measure: Callable[[int], float], turn: int = 0) -> float:
+        """What a step costs on average over the run, by what the step of a number costs."""
+        return sum(share * fmean(map(measure, steps)) for share, steps in self.stretches(turn))
+
+    def seconds_of(self, step: int) -> float:
+        """How long a step takes."""
+        started = time.perf_counter()
+        self.take_step(step)
+        return time.perf_counter() - started
 
     def take_step(self, step: int) -> None:
         """Make the batch of a step, train on it, and wait for the device."""
@@ -115,7 +154,7 @@ def made_up_splits(settings: Settings, num_classes: int) -> DataSplits:
     )
 
 
-def watched_calls(setup: Setup) -> Sequence[Watched]:
+def watched_calls(setup: Setup, step: int) -> Sequence[Watched]:
     """The parts of a step that have a name, as far as the method has them."""
     training = setup.prepared.training
     method: Any = training.accelerator.unwrap_model(training.model)
@@ -127,7 +166,8 @@ def watched_calls(setup: Setup) -> Sequence[Watched]:
         forward = Watched(method.classifier, "forward", ("classifier",), is_forward=True)
         return [*calls, Watched(method, "mix", ("mixing",)), forward]
     mixed, clean = "classifier, mixed images", "classifier, clean images"
-    turns = (mixed,) if method.has_one_head else (clean, mixed)
+    weight = training.values_at(step).of_method.get("one_hot_weight", method.options.one_hot_weight)
+    turns = (clean, mixed) if weight > 0 else (mixed,)
     momentum = method.momentum_classifier
     features = "momentum classifier, clean images"
     calls += [
