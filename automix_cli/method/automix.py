@@ -130,7 +130,7 @@ class AutoMix(MomentumPair):
             options that make a step cheaper, none of which is on by default.
         """
         weight = self.options.one_hot_weight if one_hot_weight is None else one_hot_weight
-        clean, to_mix = parts(Labelled(images, labels), split=self.options.split_batch)
+        clean, to_mix = parts(Labelled(images, labels), self.options)
         masks = self.masks(to_mix.images, draws)
         one_hot = self._one_hot_loss(clean) if weight > 0 else _none(images)
         mixed = self._mixed_loss(to_mix, masks.for_classifier, draws.for_classifier)
@@ -194,7 +194,7 @@ class AutoMix(MomentumPair):
 
         Source:
             OpenMixup `AutoMixup.forward_q`. Differs: no clean pass, and no second head, if
-            `one_hot_weight` is 0; `one_hot_fraction` and `split_batch`.
+            `one_hot_weight` is 0; `one_hot_fraction` and `clean_share`.
         """
         network = self.classifier
 

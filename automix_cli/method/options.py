@@ -135,9 +135,12 @@ class AutoMixOptions:
     """Every how many steps, beginning with the first, the mix block learns; >= 1. In between its
     masks have no graph and the momentum classifier does not judge them (not in the reference)."""
 
-    split_batch: bool = False
-    """Whether the first half of a batch is the classifier's clean images and the other half is
-    mixed, among itself, instead of the whole batch being both (not in the reference)."""
+    clean_share: float = 1.0
+    """Share of a batch that the classifier sees as it is: its first images; (0, 1]."""
+
+    mixed_share: float = 1.0
+    """Share of a batch that is mixed, among itself: its last images; (0, 1]. With `clean_share`
+    at least 1, so that every image is used. In the reference all images are both."""
 
     one_hot_weight: float = 1.0
     """Weight of the classifier's loss on clean images; >= 0. With 0 it does not see them, and mixed
@@ -176,8 +179,15 @@ class AutoMixOptions:
             require(name, getattr(self, name), "in [0, 1)", holds=0 <= getattr(self, name) < 1)
         for name in ("one_hot_weight", "mixed_weight", "mix_block_weight", "decoupled_weight"):
             require(name, getattr(self, name), "at least 0", holds=getattr(self, name) >= 0)
-        wants_both = self.split_batch and self.drops_clean_images
-        require("split_batch", self.split_batch, "False without clean images", holds=not wants_both)
+        self._require_that_every_image_is_used()
+
+    def _require_that_every_image_is_used(self) -> None:
+        for name in ("clean_share", "mixed_share"):
+            require(name, getattr(self, name), "in (0, 1]", holds=0 < getattr(self, name) <= 1)
+        mixed, both = self.mixed_share, self.clean_share + self.mixed_share
+        require("mixed_share", mixed, "at least 1 - `clean_share`", holds=both >= 1)
+        is_used = mixed == 1 or not self.drops_clean_images
+        require("mixed_share", mixed, "1 without clean images to the end", holds=is_used)
 
     @property
     def drops_clean_images(self) -> bool:

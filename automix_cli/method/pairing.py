@@ -68,7 +68,7 @@ def sample_draws(
         rng: This process's generator for this step.
         n: Number of images, >= 1.
         options: How to draw: `alpha`, `upsampling`, `avoid_self_pairs`, the two probabilities, and
-            `share_lam_across_ranks`; `mix_block_interval` and `split_batch`.
+            `share_lam_across_ranks`; `mix_block_interval` and `mixed_share`.
         shared_rng: A generator in the same state on all processes; gives the ratios when they are
             shared, and is not touched otherwise.
         step: Number of the step in the run, from 0: the mix block learns at every
@@ -91,7 +91,7 @@ def sample_draws(
     lam_rng = shared_rng if options.share_lam_across_ranks else rng
     if lam_rng is None:
         raise ValueError("`share_lam_across_ranks` needs a `shared_rng`, got `None`")
-    mixed = num_mixed(n, split=options.split_batch)
+    mixed = num_mixed(n, options)
     return Draws(
         for_classifier=_sample_pairing(rng, lam_rng, mixed, options),
         for_mix_block=_sample_pairing(rng, lam_rng, mixed, options),

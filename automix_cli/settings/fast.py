@@ -4,12 +4,14 @@ Each piece is a setting of its own and off by default. Unlike the levers of spee
 mathematics, they change what is learned.
 """
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from automix_cli.settings.methods import MethodSettings
 from automix_cli.settings.rules import Count, Rule, Share, require
+
+SomeShare = Annotated[float, Field(gt=0, le=1)]
 
 
 class FastSettings(MethodSettings):
@@ -20,10 +22,13 @@ class FastSettings(MethodSettings):
     masks, and the momentum classifier does not see mixed images, which saves a forward and a
     backward pass. AutoMix and SAMix."""
 
-    split_batch: bool = False
-    """Whether the first half of each batch is the unmixed images, and the other half is mixed among
-    itself, instead of the whole batch being both: half of the work in all three networks. AutoMix
-    and SAMix."""
+    clean_share: SomeShare = 1.0
+    """Share of each batch that the classifier sees unmixed: its first images. AutoMix and SAMix."""
+
+    mixed_share: SomeShare = 1.0
+    """Share of each batch that is mixed, among itself: its last images. With `clean_share` it must
+    add up to 1 or more; 0.5 and 0.5 are the halves of one batch instead of two whole ones, half of
+    the work in all three networks. AutoMix and SAMix."""
 
     momentum_clean_pass: Literal["full", "early"] = "full"
     """Whether the momentum classifier sees the unmixed images to the end, as in the reference, or
@@ -46,9 +51,10 @@ class FastSettings(MethodSettings):
                 ("mix.method", "mix.mix_block_interval"),
             ),
             Rule(
-                not is_adautomix or not self.split_batch,
-                "`mix.split_batch` must be `false` for `adautomix`, which mixes whole batches",
-                ("mix.method", "mix.split_batch"),
+                not is_adautomix or self.clean_share == self.mixed_share == 1,
+                "`mix.clean_share` and `mix.mixed_share` must be 1 for `adautomix`, which mixes "
+                "whole batches",
+                ("mix.method", "mix.clean_share", "mix.mixed_share"),
             ),
             Rule(
                 not is_adautomix or self.one_hot_fraction == 1,
@@ -56,10 +62,16 @@ class FastSettings(MethodSettings):
                 ("mix.method", "mix.one_hot_fraction"),
             ),
             Rule(
-                not self.split_batch or self.one_hot_fraction == 1,
-                "`mix.split_batch` needs `mix.one_hot_fraction` to be 1: half of the images would "
-                "not be used afterwards",
-                ("mix.split_batch", "mix.one_hot_fraction"),
+                self.clean_share + self.mixed_share >= 1,
+                "`mix.clean_share` and `mix.mixed_share` must add up to 1 or more: the other "
+                "images would not be used",
+                ("mix.clean_share", "mix.mixed_share"),
+            ),
+            Rule(
+                self.mixed_share == 1 or self.one_hot_fraction == 1,
+                "`mix.mixed_share` must be 1 where `mix.one_hot_fraction` is less than 1: the "
+                "other images would not be used afterwards",
+                ("mix.mixed_share", "mix.one_hot_fraction"),
             ),
         )
         return self

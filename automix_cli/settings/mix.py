@@ -163,10 +163,10 @@ class MixSettings(FastSettings):
                 ("mix.one_hot_weight", "mix.mixed_weight"),
             ),
             Rule(
-                self.one_hot_weight > 0 or not self.split_batch,
-                "`mix.split_batch` needs `mix.one_hot_weight` to be greater than 0: half of the "
-                "images would not be used",
-                ("mix.split_batch", "mix.one_hot_weight"),
+                self.one_hot_weight > 0 or self.clean_share == self.mixed_share == 1,
+                "`mix.clean_share` and `mix.mixed_share` must be 1 where `mix.one_hot_weight` is "
+                "0: there are no unmixed images to share a batch with",
+                ("mix.clean_share", "mix.mixed_share", "mix.one_hot_weight"),
             ),
             Rule(
                 self.one_hot_weight > 0 or self.one_hot_fraction == 1,

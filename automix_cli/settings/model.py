@@ -111,16 +111,3 @@ class Settings(Section):
             )
         )
         return self
-
-    @model_validator(mode="after")
-    def _halves_have_images(self) -> Self:
-        require(
-            Rule(
-                not self.mix.split_batch
-                or self.train.batch_size >= 2 * self.train.accumulation_steps,
-                "`mix.split_batch` needs `train.batch_size` to be at least twice "
-                "`train.accumulation_steps`: a half is at least one image",
-                ("mix.split_batch", "train.batch_size", "train.accumulation_steps"),
-            )
-        )
-        return self

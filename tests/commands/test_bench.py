@@ -1,6 +1,7 @@
 """`automix bench`: what it measures, and what it refuses."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -88,3 +89,24 @@ def test_memory_is_that_of_a_process_of_its_own(capsys: pytest.CaptureFixture[st
     bench.run(larger, BenchRequest(rounds=1, as_json=True))
     automix, vanilla, _ = json.loads(capsys.readouterr().out)["rows"]
     assert automix["peak_memory_bytes"] > vanilla["peak_memory_bytes"] > 2**28
+
+
+def test_fast_mode_is_measured_as_the_mean_over_its_steps(tmp_path: Path) -> None:
+    """A step of rest lacks a third of the passes beyond vanilla's: 2 of 9; halves, half of all."""
+    request = BenchRequest(
+        rounds=1,
+        versus_settings=(
+            "every 4th: mix.mix_block_interval=4",
+            "halves: mix.clean_share=0.5, mix.mixed_share=0.5",
+            "clean for half: mix.one_hot_fraction=0.5",
+        ),
+        folder=tmp_path,
+        memory=False,
+    )
+    bench.run(TINY, request)
+    rows = json.loads((tmp_path / "bench.json").read_text())["rows"]
+    full, vanilla, _, every_4th, halves, clean_for_half = (row["flops"] for row in rows)
+    one_pass = vanilla / 3
+    assert every_4th == pytest.approx(full - 0.75 * 2 * one_pass, rel=0.02)
+    assert halves == pytest.approx(full / 2, rel=0.02)
+    assert clean_for_half == pytest.approx(full - 0.5 * 3 * one_pass, rel=0.02)

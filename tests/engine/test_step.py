@@ -182,3 +182,20 @@ def test_what_a_rival_does_not_train_is_in_no_group_of_the_optimizer(prepare: Pr
         "classifier.head_mixed.weight",
         "classifier.head_mixed.bias",
     }
+
+
+def test_at_a_step_between_two_of_its_interval_the_mix_block_stays_as_it_is(
+    prepare: Prepare,
+) -> None:
+    prepared = prepare("mix.mix_block_interval=2")
+    one_step(prepared)
+    before = weights(prepared)
+    one_step(prepared, step=1)
+    after = weights(prepared)
+    assert torch.equal(before["mix_block.query.weight"], after["mix_block.query.weight"])
+    moved = "classifier.head_mixed.weight"
+    assert not torch.equal(before[moved], after[moved])
+    one_step(prepared, step=2)
+    assert not torch.equal(
+        after["mix_block.query.weight"], weights(prepared)["mix_block.query.weight"]
+    )

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from automix_cli.method import AutoMix, AutoMixOptions, Draws, Losses, sample_dr
 
 Make = Callable[..., AutoMix]
 WEIGHT = 0.1  # of the mask-area loss
+HALVES = {"clean_share": 0.5, "mixed_share": 0.5}
 
 
 @pytest.fixture(params=["automix", "samix"])
@@ -39,7 +41,7 @@ def twins(make: Make, *options: dict[str, object]) -> list[AutoMix]:
 def test_with_all_pieces_off_nothing_of_them_is_drawn_or_computed(
     make: Make, images: Tensor, labels: Tensor
 ) -> None:
-    written_out = {"mix_block_interval": 1, "split_batch": False, "one_hot_fraction": 1.0}
+    written_out = {"mix_block_interval": 1, "clean_share": 1.0, "mixed_share": 1.0}
     results: list[tuple[Losses, dict[str, Tensor]]] = []
     for automix in twins(make, {}, written_out):
         draws = sample_draws(np.random.default_rng(5), 6, automix.options, step=3)
@@ -124,29 +126,54 @@ def test_an_optimizer_with_momentum_does_not_move_a_resting_mix_block(
     assert moved == [True, False, True, False]
 
 
-@pytest.mark.parametrize("n", [2, 5, 6])
-def test_halves_are_clean_images_first_and_mixed_ones_of_the_rest_alone(
-    make: Make, images: Tensor, labels: Tensor, n: int
+class Shares(NamedTuple):
+    """How n images are shared out, and how many should be clean and mixed."""
+
+    n: int
+    clean: float
+    mixed: float
+    first: int
+    last: int
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [
+        Shares(6, 0.5, 0.5, 3, 3),
+        Shares(5, 0.5, 0.5, 3, 3),
+        Shares(6, 1.0, 0.5, 6, 3),
+        Shares(6, 0.34, 0.67, 3, 5),
+    ],
+)
+def test_each_loss_is_the_full_methods_on_its_own_part_of_the_batch(
+    make: Make, images: Tensor, labels: Tensor, shares: Shares
 ) -> None:
-    """Each loss is the full method's on its own half: three passes, each of half of the images."""
-    full, fast = twins(make, {}, {"split_batch": True})
+    """Clean images are the first ones, mixed ones the last, whose partners are among them."""
+    n, clean, mixed, first, last = shares
+    full, fast = twins(make, {}, {"clean_share": clean, "mixed_share": mixed})
     images, labels = images[:n], labels[:n]
     draws = sample_draws(np.random.default_rng(1), n, fast.options)
-    assert len(draws.for_classifier.lam) == len(draws.for_mix_block.perm) == n - n // 2
+    assert len(draws.for_classifier.lam) == len(draws.for_mix_block.perm) == last
     losses = fast(images, labels, draws, WEIGHT)
-    of_mixed = full(images[n // 2 :], labels[n // 2 :], draws, WEIGHT)
+    of_mixed = full(images[n - last :], labels[n - last :], draws, WEIGHT)
     for name in ("mixed", "mix_block", "mask_area", "area_ratio"):
         assert torch.equal(getattr(losses, name), getattr(of_mixed, name))
-    again = copy.deepcopy(full)
-    logits = again.classifier(images[: n // 2])
-    expected = torch.nn.functional.cross_entropy(logits, labels[: n // 2])
+    expected = torch.nn.functional.cross_entropy(full.classifier(images[:first]), labels[:first])
     torch.testing.assert_close(losses.one_hot, expected)
     expected = losses.one_hot + losses.mixed + losses.mix_block + WEIGHT * losses.mask_area
     torch.testing.assert_close(losses.total, expected)
 
 
+@pytest.mark.parametrize(("share", "n", "count"), [(0.07, 100, 7), (0.3, 10, 3), (0.01, 7, 1)])
+def test_a_share_is_rounded_up_and_rounding_errors_are_not(
+    share: float, n: int, count: int
+) -> None:
+    options = AutoMixOptions(mixed_share=share)
+    assert len(sample_draws(np.random.default_rng(0), n, options).for_classifier.lam) == count
+
+
 def test_a_single_image_is_in_both_halves(make: Make, images: Tensor, labels: Tensor) -> None:
-    full, fast = twins(make, {}, {"split_batch": True})
+    full, fast = twins(make, {}, HALVES)
     full.eval(), fast.eval()  # a batch of one has no statistics
     results: list[Losses] = []
     for automix in (full, fast):
@@ -158,7 +185,7 @@ def test_a_single_image_is_in_both_halves(make: Make, images: Tensor, labels: Te
 def test_in_halves_all_of_the_trained_parameters_have_a_gradient(
     make: Make, images: Tensor, labels: Tensor
 ) -> None:
-    fast = make(split_batch=True)
+    fast = make(**HALVES)
     fast(
         images, labels, sample_draws(np.random.default_rng(1), 6, fast.options), 0.1
     ).total.backward()
@@ -190,7 +217,14 @@ def test_before_they_are_dropped_clean_and_mixed_images_have_one_head(
     assert not any("head_mixed" in name for name in trained)
 
 
-@pytest.mark.parametrize("reason", [{"one_hot_weight": 0.0}, {"one_hot_fraction": 0.5}])
-def test_halves_without_clean_images_to_the_end_are_refused(reason: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="`split_batch` must be False without clean images"):
-        AutoMixOptions(split_batch=True, **reason)
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ({"clean_share": 0.4, "mixed_share": 0.5}, "`mixed_share` must be at least 1 - `clean_sh"),
+        ({"mixed_share": 0.5, "one_hot_weight": 0.0}, "`mixed_share` must be 1 without clean im"),
+        ({"mixed_share": 0.5, "one_hot_fraction": 0.5}, "`mixed_share` must be 1 without clean im"),
+    ],
+)
+def test_parts_that_leave_images_unused_are_refused(options: dict[str, float], wanted: str) -> None:
+    with pytest.raises(ValueError, match=wanted):
+        AutoMixOptions(**options)
