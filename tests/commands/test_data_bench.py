@@ -5,7 +5,7 @@ import json
 import pytest
 
 from automix_cli.commands.data_bench import without_colours
-from automix_cli.commands.turns import Rounds, in_turns
+from automix_cli.commands.turns import Rounds
 from automix_cli.data.speed import random_batches
 from automix_cli.randomness import Purpose, stream
 from automix_cli.settings import DataSettings
