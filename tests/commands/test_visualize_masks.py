@@ -170,7 +170,7 @@ def test_what_cannot_be_drawn_is_refused(
         (2, "no class is called `cat`", (cutmix_run, "--classes=cat,1")),
         (2, "both say", (cutmix_run, "--classes=1", "--indices=1,2")),
         (2, "`light` or `dark`", (cutmix_run, "--background=pink")),
-        (2, "cannot make the folder", (cutmix_run, "-o", "broken.jpg")),
+        (2, "cannot write a report into the folder", (cutmix_run, "-o", "broken.jpg")),
     ]
     for code, words, arguments in cases:
         assert words in refused(automix, code, *arguments)
