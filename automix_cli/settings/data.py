@@ -66,8 +66,9 @@ class DataSettings(Section):
     """Folder that holds the data set's official folder, or into which it is downloaded; for
     `data.name` `folder`, the folder of `train` and `test`, or of one folder for each class."""
 
-    download: bool = True
-    """Whether missing data may be downloaded; their checksum is verified either way."""
+    download: bool | None = None
+    """Whether missing data may be downloaded; unset: sets of at most 20 GB. Checksums are verified
+    either way."""
 
     mirror: Annotated[str, AfterValidator(_usable_address)] | None = None
     """Address that is asked before the official one, for the same archive names; unset: none."""
