@@ -153,6 +153,13 @@ class DataSettings(Section):
     the device; 0: none beside its own, unset: one for each core, at most 8. Changes speed, not the
     numbers."""
 
+    @property
+    def identity(self) -> str:
+        """Which images: a data set by name, or a person's own by the place where they lie."""
+        if self.name == "folder":
+            return f"folder {self.dir.resolve()}"
+        return self.name if self.csv is None else f"csv {self.csv.resolve()}"
+
     @model_validator(mode="after")
     def _table_and_name_agree(self) -> Self:
         require(
