@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from tests.commands.conftest import Automix, finish, records_of, start
 
+PASSES = ("full", "early")
 SIX_STEPS = ("-p", "digits-tiny", "--epochs=1", "--set=data.train_limit=60", "--batch-size=10")
 SIX_STEPS += ("--device=cpu", "--set=train.log_every=1")
 PIECES = [
@@ -56,6 +58,18 @@ def test_clean_images_are_shown_for_their_share_of_the_run_and_the_record_says_s
     assert [each["loss/one_hot"] > 0 for each in steps] == [True] * 3 + [False] * 3
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["last"]["test"].keys() == {"classifier_one_hot", "momentum_one_hot"}
+
+
+def test_an_early_clean_pass_leaves_the_result_alone_if_its_statistics_are_recomputed(
+    automix: Automix, tmp_path: Path
+) -> None:
+    """The losses do not see the later stages, and the buffers are not those of the training."""
+    command = ("train", *SIX_STEPS, "--set=mix.momentum_buffers=precise")
+    for clean_pass in PASSES:
+        wanted = f"--set=mix.momentum_clean_pass={clean_pass}"
+        assert automix(*command, wanted, "-o", clean_pass).exit_code == 0
+    full, early = (load_file(tmp_path / each / "classifier.safetensors") for each in PASSES)
+    assert all(torch.equal(full[name], early[name]) for name in full)
 
 
 def mix_block_after(steps: int, folder: Path, *more: str) -> dict[str, Tensor]:
