@@ -100,7 +100,9 @@ def prepare(
             processes as with one.
     """
     if has_rests:
-        accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)
+        cast(Any, accelerator).ddp_handler = DistributedDataParallelKwargs(
+            find_unused_parameters=True
+        )
     model, prepared = accelerator.prepare(model, optimizer)
     if isinstance(model, nn.parallel.DistributedDataParallel):
         model.broadcast_buffers = False  # see the module docstring
