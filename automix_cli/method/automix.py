@@ -16,8 +16,8 @@ Why it is like this:
 * Randomness is an argument (`Draws`), and nothing waits for the device: no decision is taken on
   the value of a tensor.
 
-Legend: n images, c channels of an image, f of a feature map, h w feature map, H W image. `lam` is
-the share of the first image, in [0, 1]; so is a mask, for each pixel.
+Legend: n images, c channels of an image, f of a feature map, k classes, h w feature map, H W image.
+`lam` is the share of the first image, in [0, 1]; so is a mask, for each pixel.
 """
 
 from contextlib import nullcontext
@@ -134,9 +134,8 @@ class AutoMix(MomentumPair):
         masks = self.masks(to_mix.images, draws)
         one_hot = self._one_hot_loss(clean) if weight > 0 else _none(images)
         mixed = self._mixed_loss(to_mix, masks.for_classifier, draws.for_classifier)
-        if draws.skip_mix_block or not draws.mix_block_learns:
-            mix_block = _none(images)
-        else:
+        mix_block = _none(images)
+        if draws.mix_block_learns and not draws.skip_mix_block:
             mix_block = self._mix_block_loss(to_mix, masks.for_mix_block, draws.for_mix_block)
         area = self._mask_area_loss(masks.for_mix_block, draws.for_mix_block.lam)
         total = (
@@ -213,11 +212,10 @@ class AutoMix(MomentumPair):
             OpenMixup `AutoMixup.forward_q`. No difference.
         """
         network = self.classifier
+        pairs = Combination.of_pairs(pairing)
 
         def mixed() -> Float[Tensor, ""]:
-            embedding = network.embed(mix_images(to_mix.images, mask, pairing.perm))
-            logits = self.head_for_mixtures(network)(embedding)
-            pairs = Combination.of_pairs(pairing)
+            logits = self._logits(network, mix_images(to_mix.images, mask, pairing.perm))
             return mixture_loss(logits, to_mix.labels, pairs, self.options)
 
         return with_gradient(mixed, list(cast(nn.Module, network).parameters()))
@@ -230,15 +228,19 @@ class AutoMix(MomentumPair):
         Source:
             OpenMixup `AutoMixup.forward_k`. No difference.
         """
-        network = self.momentum_classifier
-        smoothing = self.options.label_smoothing
 
         def mixed() -> Float[Tensor, ""]:
-            embedding = network.embed(mix_images(to_mix.images, mask, pairing.perm))
-            logits = self.head_for_mixtures(network)(embedding)
-            return mixed_cross_entropy(logits, to_mix.labels, pairing, smoothing)
+            mixtures = mix_images(to_mix.images, mask, pairing.perm)
+            logits = self._logits(self.momentum_classifier, mixtures)
+            return mixed_cross_entropy(logits, to_mix.labels, pairing, self.options.label_smoothing)
 
         return with_gradient(mixed, [mask])
+
+    def _logits(
+        self, network: Classifier, mixtures: Float[Tensor, "n c H W"]
+    ) -> Float[Tensor, "n k"]:
+        """What one of the two networks says of mixed images."""
+        return self.head_for_mixtures(network)(network.embed(mixtures))
 
     def _mask_area_loss(
         self, mask: Float[Tensor, "n 1 H W"], lam: Float[Tensor, " n"]
