@@ -137,6 +137,7 @@ class MasksRequest:
         ratios: Shares of the first image, separated by commas.
         background: `light` or `dark`.
         maps: Draw value and attention maps too.
+        progress: Draw the masks that a run kept in training, and nothing else.
         output_dir: Folder of figures and numbers; None for one beside the checkpoint, or none with
             `as_json`.
         as_json: Write the numbers to stdout as JSON.
@@ -149,6 +150,7 @@ class MasksRequest:
     ratios: str = "0,0.3,0.5,0.7,1"
     background: str = "light"
     maps: bool = False
+    progress: bool = False
     output_dir: Path | None = None
     as_json: bool = False
 

@@ -14,18 +14,19 @@ import os
 import pickle
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from automix_cli.engine.loop import Training, TrainState
+from automix_cli.engine.weights import DESCRIPTION, read_described
 from automix_cli.errors import CheckpointError
 
 FORMAT = "automix-checkpoint"
@@ -195,12 +196,22 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -
 
 
 def save_classifier(path: Path, weights: Mapping[str, Tensor], header: Header) -> None:
-    """Write portable weights; equal weights and settings give equal bytes.
+    """Write portable weights; equal weights and settings give equal bytes."""
+    save_described(path, weights, {"settings": header.settings, "dataset": header.dataset})
 
-    All metadata is one JSON string under one key, because safetensors does not keep keys in order.
+
+def save_described(path: Path, weights: Mapping[str, Tensor], said: Mapping[str, Any]) -> None:
+    """Write tensors as safetensors, in one step; `read_described` reads them.
+
+    Args:
+        path: The file.
+        weights: By name.
+        said: What the header says of them; plain values.
+
+    Raises:
+        CheckpointError: the file cannot be written; the old one stays.
     """
-    kept = {"settings": header.settings, "dataset": header.dataset}
-    metadata = {"automix": json.dumps(kept, sort_keys=True)}
+    metadata = {DESCRIPTION: json.dumps(said, sort_keys=True)}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     try:
         with written_atomically(path) as partial:
@@ -215,18 +226,4 @@ def load_classifier(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         CheckpointError: missing, damaged, or without our metadata.
     """
-    try:
-        opened = cast(Callable[..., Any], safe_open)(path, framework="pt")
-        with opened as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
-    except (OSError, SafetensorError) as problem:
-        raise CheckpointError(
-            f"cannot read `{path}` as safetensors: {problem}", hint="copy the file again"
-        ) from problem
-    if "automix" not in metadata:
-        raise CheckpointError(
-            f"`{path}` was not written by automix: its metadata says nothing of the model",
-            hint="wanted the `classifier.safetensors` of a run",
-        )
-    return weights, json.loads(metadata["automix"])
+    return read_described(path)

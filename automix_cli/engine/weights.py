@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import warnings
 import zipfile
@@ -15,6 +16,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from automix_cli.errors import CheckpointError
+
+DESCRIPTION = "automix"
+"""Name of what the header of a file of ours says: one JSON text, because safetensors does not keep
+the order of several."""
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -56,6 +61,29 @@ def read_content(path: Path) -> Any:
         raise CheckpointError(
             f"`{path}` is truncated or damaged: {first_line}", hint="copy the file again"
         ) from problem
+
+
+def read_described(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a safetensors file of ours: its tensors, and what its header says of them.
+
+    Raises:
+        CheckpointError: missing, damaged, or without our header.
+    """
+    try:
+        opened = cast(Callable[..., Any], safe_open)(path, framework="pt")
+        with opened as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+    except (OSError, SafetensorError) as problem:
+        raise CheckpointError(
+            f"cannot read `{path}` as safetensors: {problem}", hint="copy the file again"
+        ) from problem
+    if DESCRIPTION not in metadata:
+        raise CheckpointError(
+            f"`{path}` was not written by automix: its metadata says nothing of the model",
+            hint="wanted the `classifier.safetensors` of a run",
+        )
+    return tensors, json.loads(metadata[DESCRIPTION])
 
 
 def write_weights(path: Path, weights: Mapping[str, Tensor], metadata: dict[str, str]) -> None:

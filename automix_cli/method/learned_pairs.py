@@ -73,14 +73,18 @@ class LearnedPairs:
     ) -> Mixture:
         """Mix each pair; labels and generator are not used."""
         del labels, rng
+        perm = torch.from_numpy(neighbours(len(images))).to(images.device)
+        return first_of_pairs(mix_by_mask(images, self.masks(images, lam), perm))
+
+    @torch.no_grad()
+    def masks(self, images: Float[Tensor, "n c H W"], lam: float) -> Float[Tensor, "n 1 H W"]:
+        """Mask of each image with the other one of its pair, as first image of share `lam`."""
         projection, pairing = self._projected(images, lam)
         size = (images.shape[2], images.shape[3])
         if isinstance(self.mix_block, AdaptiveMask):
             combination = Combination.of_pairs(pairing)
-            mask = self.mix_block.masks(projection, combination, size, self.upsampling)[:, :1]
-        else:
-            mask = self.mix_block.mask(projection, pairing, size, self.upsampling)
-        return first_of_pairs(mix_by_mask(images, mask, pairing.perm))
+            return self.mix_block.masks(projection, combination, size, self.upsampling)[:, :1]
+        return self.mix_block.mask(projection, pairing, size, self.upsampling)
 
     @property
     def upsampling(self) -> Upsampling:
