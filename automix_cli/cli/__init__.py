@@ -25,6 +25,7 @@ from automix_cli.cli.corruptions import corruptions_app
 from automix_cli.cli.data import data_app
 from automix_cli.cli.evaluate import evaluate
 from automix_cli.cli.export import export
+from automix_cli.cli.import_openmixup import import_openmixup
 from automix_cli.cli.inspect import inspect
 from automix_cli.cli.options import (
     BatchSize,
@@ -148,6 +149,7 @@ app.command("eval")(evaluate)
 app.command("bench")(bench)
 app.command("export")(export)
 app.command("inspect")(inspect)
+app.command("import-openmixup")(import_openmixup)
 app.command("compare")(compare)
 app.command("visualize-masks", cls=MasksCommand)(visualize_masks)
 

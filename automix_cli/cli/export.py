@@ -63,7 +63,7 @@ def export(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix export --checkpoint best.pt --format torch-export --data-dir ~/data
     """
     from automix_cli.commands import export as command
-    from automix_cli.commands.requests import ExportRequest
+    from automix_cli.commands.ship_requests import ExportRequest
 
     overrides = overrides_of_trained(
         weights=weights, data_dir=data_dir, batch_size=None, device=None, sets=sets

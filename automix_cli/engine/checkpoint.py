@@ -88,22 +88,46 @@ def save_checkpoint(path: Path, training: Training, state: TrainState, header: H
     if not accelerator.is_main_process:
         return
     content = {
-        "format": FORMAT,
-        "version": VERSION,
         "header": asdict(header),
         "model": accelerator.unwrap_model(training.model).state_dict(),
         "optimizer": training.optimizer.state_dict(),
         "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else None,
-        "state": {**{each.name: getattr(state, each.name) for each in fields(state)}, "sums": rows},
+        "state": {**_plain(state), "sums": rows},
     }
+    _write(path, content, hint="free some space and resume; the previous checkpoint is intact")
+
+
+def save_imported(path: Path, model: Mapping[str, Tensor], header: Header) -> None:
+    """Write weights that come from elsewhere, with nothing to go on training from.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
+    content = {
+        "header": asdict(header),
+        "model": dict(model),
+        "optimizer": {},
+        "scaler": None,
+        "state": _plain(TrainState()),
+    }
+    _write(path, content, hint="free some space, or name a file elsewhere")
+
+
+def _plain(state: TrainState) -> dict[str, Any]:
+    return {each.name: getattr(state, each.name) for each in fields(state)}
+
+
+def _write(path: Path, content: dict[str, Any], *, hint: str) -> None:
+    """Write a checkpoint in one step.
+
+    Raises:
+        CheckpointError: it cannot be written; the old one stays.
+    """
     try:
         with written_atomically(path) as partial:
-            torch.save(content, partial)
+            torch.save({"format": FORMAT, "version": VERSION, **content}, partial)
     except (OSError, RuntimeError) as problem:  # torch reports a full disk as RuntimeError
-        raise CheckpointError(
-            f"cannot write `{path}`: {problem}",
-            hint="free some space and resume; the previous checkpoint is intact",
-        ) from problem
+        raise CheckpointError(f"cannot write `{path}`: {problem}", hint=hint) from problem
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -156,8 +180,13 @@ def restore(checkpoint: Checkpoint, training: Training) -> TrainState:
     """Put model, optimizer and scaler where the checkpoint left them.
 
     Raises:
-        CheckpointError: the checkpoint belongs to another architecture.
+        CheckpointError: the checkpoint belongs to another architecture, or was imported.
     """
+    if not checkpoint.optimizer:
+        raise CheckpointError(
+            f"`{checkpoint.path}` holds imported weights, and nothing to go on training from",
+            hint="it can be evaluated, shown and exported",
+        )
     accelerator = training.accelerator
     load_weights(accelerator.unwrap_model(training.model), checkpoint.model, checkpoint.path)
     training.optimizer.load_state_dict(checkpoint.optimizer)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -38,7 +40,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def read_content(path: Path) -> Any:
-    """Read a safetensors file, or a PyTorch file of tensors and plain values.
+    """Read a safetensors file, or a PyTorch file of tensors and plain values, numpy's numbers too.
 
     Raises:
         CheckpointError: missing, damaged, or something that could run code.
@@ -52,8 +54,10 @@ def read_content(path: Path) -> Any:
     try:
         return _safetensors(path) if path.suffix == ".safetensors" else _pytorch(path)
     except pickle.UnpicklingError as problem:
+        found = re.search(r"GLOBAL (\S+)", str(problem))
+        named = f" (`{found.group(1)}`)" if found else ""
         raise CheckpointError(
-            f"`{path}` holds something other than tensors, and was not loaded",
+            f"`{path}` holds something other than tensors{named}, and was not loaded",
             hint="such a file can run code when opened; wanted tensors alone, best as safetensors",
         ) from problem
     except _DAMAGE as problem:
@@ -109,8 +113,23 @@ def _safetensors(path: Path) -> Any:
 
 
 def _pytorch(path: Path) -> Any:
-    with warnings.catch_warnings(action="ignore"):  # what torch warns of is refused
+    with (
+        warnings.catch_warnings(action="ignore"),  # what torch warns of is refused
+        torch.serialization.safe_globals(list(_NUMBERS)),
+    ):
         return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _numbers() -> Iterator[Any]:
+    """Single numbers of numpy, which logs of a training leave in files; they run no code."""
+    make = np.float64(0).__reduce__()[0]
+    for module in ("numpy.core.multiarray", "numpy._core.multiarray"):  # of numpy 1 and 2
+        yield make, f"{module}.scalar"
+    yield np.dtype
+    yield from (type(np.dtype(each)) for each in ("f8", "f4", "i8", "i4", "bool"))
+
+
+_NUMBERS = tuple(_numbers())
 
 
 _DAMAGE = (

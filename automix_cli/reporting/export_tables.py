@@ -34,6 +34,19 @@ def export_table(content: Mapping[str, Any]) -> list[Table]:
     return [key_value_table("Export", facts), table]
 
 
+def import_table(content: Mapping[str, Any]) -> Table:
+    """What was taken over, and how to go on."""
+    facts = {
+        "checkpoint": content["file"],
+        "trained with": content["method"],
+        "network": f"{content['backbone']}, stem {content['stem']}",
+        "data set": content["dataset"],
+        "tensors": f"{content['num_tensors']} taken, {len(content['left_out'])} left out",
+        "next": f"automix eval --checkpoint {content['file']}",
+    }
+    return key_value_table("Import", facts)
+
+
 def inspection_tables(content: Mapping[str, Any]) -> list[Table]:
     """What a file holds."""
     plain = {name: each for name, each in content.items() if isinstance(each, str | int | float)}
