@@ -47,6 +47,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "google": {"commands"},  # protobuf, whose error onnx shows
     "safetensors": {"engine"},
     "matplotlib": {"reporting"},
+    "huggingface_hub": {"commands"},
     "pyautoattack": {"evaluation"},
     "jaxtyping": {"method", "models", "evaluation"},
     "numpy": {

@@ -21,6 +21,9 @@ class ExportRequest:
         force: Replace a file that exists.
         opset: Version of ONNX's operators.
         verify_images: Test images to compare before and after.
+        license: Of the weights, as the Hub names licences; None: unknown.
+        hub_repo: Where to upload file and card; None: nowhere.
+        private: Make that repository private.
         as_json: Write the result to stdout as JSON.
     """
 
@@ -33,6 +36,9 @@ class ExportRequest:
     force: bool = False
     opset: int = 18
     verify_images: int = 256
+    license: str | None = None
+    hub_repo: str | None = None
+    private: bool = False
     as_json: bool = False
 
 

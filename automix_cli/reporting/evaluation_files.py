@@ -16,6 +16,7 @@ import csv
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from automix_cli.errors import SettingsError
@@ -32,13 +33,15 @@ def report_folder(folder: Path) -> Path:
     """Make the folder of a report, or take the one that is there; its files are replaced.
 
     Raises:
-        SettingsError: it cannot be made.
+        SettingsError: it cannot be made, or written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):  # a folder that is there may be read-only
+            pass
     except OSError as problem:
         raise SettingsError(
-            f"cannot make the folder `{folder}` for the report: {problem}",
+            f"cannot make the folder `{folder}` for the report, or write to it: {problem}",
             hint="choose another with `--output-dir`",
         ) from problem
     return folder

@@ -19,7 +19,10 @@ def export_table(content: Mapping[str, Any]) -> list[Table]:
         "input": " x ".join(map(str, content["input"])) + f", {content['input_range']}",
         "other heights and widths": "yes" if content["any_size"] else "no",
         "output": content["output"],
+        "model card": content["card"],
     }
+    if "hub" in content:
+        facts["pushed to"] = content["hub"]["url"] or "nowhere"
     table = Table(title="verified in a fresh process", title_justify="left")
     table.add_column("")
     for check in content["checks"]:
