@@ -194,8 +194,8 @@ class Bookkeeper:
 
     def save(self, is_best: bool) -> None:  # noqa: FBT001 - the type of a hook
         """Write `best.pt` before `ckpt.pt`: a kill between the two is made good by resuming."""
-        if self.masks is not None:  # before the checkpoint: a run that goes on there has them
-            self.masks.take_if_due(self.state.step)
+        if self.masks is not None:
+            self.masks.keep(self.state.step)
         header = self.header()
         for name in (records.BEST, records.CHECKPOINT) if is_best else (records.CHECKPOINT,):
             save_checkpoint(self.folder / name, self.training, self.state, header)

@@ -67,6 +67,7 @@ class MaskProgress:
     mixer: LearnedPairs
     images: Tensor
     history: MaskHistory
+    is_written: bool = True
     drawn_at: float = field(default_factory=time.monotonic)
 
     def is_due(self, step: int) -> bool:
@@ -74,12 +75,27 @@ class MaskProgress:
         epoch, rest = divmod(step, self.steps_per_epoch)
         return rest == 0 and epoch in self.due and epoch not in self.history.epochs
 
-    def take_if_due(self, step: int) -> None:
-        """After `step` updates: take the masks, by networks that evaluate, and write them down.
+    def keep(self, step: int) -> None:
+        """Take the masks if they are due, and write down what is not written yet.
+
+        To be called before each checkpoint: a run that goes on from it then has what came before,
+        and a run that was killed before its first one has left nothing.
 
         Raises:
             CheckpointError: the file or a drawing cannot be written.
         """
+        self.take_if_due(step)
+        if self.is_written:
+            return
+        if not self.folder.is_dir():
+            self.folder.mkdir()
+        write_history(self.folder / FILE, self.history)
+        self.is_written = True
+        if time.monotonic() - self.drawn_at > SECONDS_BETWEEN_DRAWINGS:
+            self.draw()
+
+    def take_if_due(self, step: int) -> None:
+        """After `step` updates: take the masks, by networks that evaluate."""
         if not self.is_due(step):
             return
         self.model.eval()
@@ -92,11 +108,7 @@ class MaskProgress:
             epochs=(*before.epochs, step // self.steps_per_epoch),
             masks=np.concatenate([before.masks, taken[None]]),
         )
-        if not self.folder.is_dir():
-            self.folder.mkdir()
-        write_history(self.folder / FILE, self.history)
-        if time.monotonic() - self.drawn_at > SECONDS_BETWEEN_DRAWINGS:
-            self.draw()
+        self.is_written = False
 
     def draw(self) -> None:
         """Draw the strip and the animation of what was taken so far, if it is more than the start.

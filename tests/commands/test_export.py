@@ -114,6 +114,7 @@ def test_every_kind_of_disagreement_is_found(outputs: list, words: str) -> None:
         (["--format", "timm"], "timm does not build `tiny_resnet`"),
         ([*SAFETENSORS, "-o", "there"], "`there` exists"),
         ([*SAFETENSORS, "-o", "there/a.safetensors"], "cannot write to the folder `there`"),
+        ([*SAFETENSORS, "-o", "/proc/a.safetensors"], "cannot write to the folder `/proc`"),
     ],
 )
 def test_what_cannot_be_done_is_a_clear_error(

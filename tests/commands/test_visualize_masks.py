@@ -65,7 +65,8 @@ def test_a_checkpoint_leaves_figures_and_numbers_beside_it(
     assert "automix" in result.stdout
     maps = {"maps.png", "maps.svg"}
     folder = automix_run / "masks"
-    assert {each.name for each in folder.iterdir()} == {*FILES, *maps, "masks.json"}
+    kept = "progress.safetensors"  # by the training
+    assert {each.name for each in folder.iterdir()} == {*FILES, *maps, "masks.json", kept}
     content = json.loads((folder / "masks.json").read_text())
     assert content["schema_version"] == 1
     assert [len(pair["methods"]["automix"]) for pair in content["pairs"]] == [2, 2]
@@ -171,6 +172,7 @@ def test_what_cannot_be_drawn_is_refused(
         (2, "both say", (cutmix_run, "--classes=1", "--indices=1,2")),
         (2, "`light` or `dark`", (cutmix_run, "--background=pink")),
         (2, "cannot make the folder", (cutmix_run, "-o", "broken.jpg")),
+        (2, "or write to it", (cutmix_run, "-o", "/proc")),
     ]
     for code, words, arguments in cases:
         assert words in refused(automix, code, *arguments)
