@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
 import torchvision
+from PIL import Image
 from torch import Tensor, nn
 
 from automix_cli.data.digits import MEAN, STD, load_digits
@@ -86,7 +88,7 @@ def test_weights_of_automix_are_evaluated_shown_and_inspected(
     assert inspected["software"]["openmixup"] == "0.2.9"
 
 
-def test_weights_of_a_rival_stand_for_both_networks_and_are_exported(
+def test_weights_of_a_rival_stand_for_both_networks(
     automix: Automix, network: nn.Module, tmp_path: Path
 ) -> None:
     torch.save({"state_dict": of_a_rival(network), "author": "openmixup"}, "mixup.pth")
@@ -97,12 +99,36 @@ def test_weights_of_a_rival_stand_for_both_networks_and_are_exported(
         judged = automix("eval", "--checkpoint", "m.pt", "--weights", weights, "--json")
         head = json.loads(judged.stdout)["heads"][f"{weights}_one_hot"]
         assert head["top1"] == pytest.approx(accuracy_on_digits(network))
-    options = ("--format=timm", "--verify-images=10", "-o", "m.safetensors", "--json")
+
+
+@pytest.mark.slow
+def test_a_published_resnet_is_exported_to_plain_timm_and_to_torchvision(
+    automix: Automix, tmp_path: Path
+) -> None:
+    network = torchvision.models.resnet18(num_classes=2).eval()
+    torch.save({"state_dict": of_a_rival(network)}, "r18.pth")
+    rng = np.random.default_rng(0)
+    for part in ("train", "test"):
+        for number in range(8):
+            pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            path = tmp_path / "images" / part / f"class{number % 2}" / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(path)
+    colour = ("--set=data.name=folder", "--set=data.image_size=32", "--data-dir=images")
+    taken = automix("import-openmixup", "r18.pth", *DIGITS, *colour, "-m", "mixup", "-o", "m.pt")
+    assert taken.exit_code == 0, taken.output
+    options = ("--format=timm", "--verify-images=8", "-o", "out/m.safetensors", "--json")
     exported = automix("export", "--checkpoint", "m.pt", *options)
     assert exported.exit_code == 0, exported.output
-    (check,) = json.loads(exported.stdout)["checks"]
-    assert check["reader"] == "timm"
-    assert check["max_difference"] < 1e-4
+    checks = json.loads(exported.stdout)["checks"]
+    assert [check["reader"] for check in checks] == ["timm", "torchvision"]
+    assert all(check["max_difference"] < 1e-4 for check in checks)
+    theirs = timm.create_model("resnet18", num_classes=2, checkpoint_path="out/m.safetensors")
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(theirs.eval()(images), network(images))
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert 'library_name: "timm"' in card
 
 
 def test_an_imported_checkpoint_cannot_be_trained_on(
