@@ -33,7 +33,7 @@ def write_card(
     """
     file = Path(content["file"])
     card = file.with_name(CARD)
-    if card.exists() and MARK not in card.read_text(encoding="utf-8", errors="replace"):
+    if card.is_file() and MARK not in card.read_text(encoding="utf-8", errors="replace"):
         card = file.with_name(f"{file.name}.{CARD}")
         say(f"`{file.with_name(CARD)}` is not a card of ours: the card is `{card}`")
     try:

@@ -157,7 +157,7 @@ def results(facts: Mapping[str, Any]) -> list[str]:
         "top-1 %, 95 % interval": " to ".join(f"{100 * e:.2f}" for e in metrics["top1_interval"]),
         "top-5 %": UNKNOWN if metrics["top5"] is None else f"{100 * metrics['top5']:.2f}",
         "NLL": f"{metrics['nll']:.4f}",
-        "ECE": f"{metrics['ece']:.4f}",
+        "ECE": f"{metrics['ece']:.4f}" if "ece" in metrics else UNKNOWN,  # old checkpoints
     }
     return [*rows(numbers), "", verified]
 

@@ -88,6 +88,7 @@ def test_weights_of_automix_are_evaluated_shown_and_inspected(
     assert inspected["software"]["openmixup"] == "0.2.9"
 
 
+@pytest.mark.slow
 def test_weights_of_a_rival_stand_for_both_networks(
     automix: Automix, network: nn.Module, tmp_path: Path
 ) -> None:
@@ -155,7 +156,7 @@ def test_what_cannot_be_taken_over_is_a_clear_error(
     torch.save({"state_dict": {**rival, "neck.weight": torch.zeros(1)}}, "neck.pth")
     torch.save(cut, "cut.pth")
     torch.save({"state_dict": [1, 2]}, "list.pth")
-    Path("broken.pth").write_bytes(b"nothing")
+    Path("broken.pth").write_bytes(Path("rival.pth").read_bytes()[:5000])
     Path("there.pt").write_text("as before")
     mixup = (*DIGITS, "-m", "mixup")
     deep = ("--set=model.backbone=resnet34",)

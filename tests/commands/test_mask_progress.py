@@ -87,6 +87,7 @@ def test_a_resumed_run_ends_with_the_same_strip_even_if_a_kill_left_later_masks_
     assert contents(tmp_path / "half") == contents(run)
 
 
+@pytest.mark.slow
 def test_a_broken_history_begins_anew_and_says_so(automix: Automix, tmp_path: Path) -> None:
     half = ("--set=train.max_steps=2", "-o", "half")
     assert automix("train", "-p", "digits-tiny", *SHORT, *half).exit_code == 0

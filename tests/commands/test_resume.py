@@ -25,6 +25,7 @@ LONGER = (
     "--set=train.batch_size=96",  # 15 steps an epoch, the last one of 93 images
     "--set=train.save_every=4",
     "--set=train.log_every=3",
+    "--set=train.masks_pairs=1",
     "--device=cpu",
 )
 
