@@ -132,6 +132,7 @@ def test_a_published_resnet_is_exported_to_plain_timm_and_to_torchvision(
     assert 'library_name: "timm"' in card
 
 
+@pytest.mark.slow
 def test_an_imported_checkpoint_cannot_be_trained_on(
     automix: Automix, network: nn.Module, tmp_path: Path
 ) -> None:

@@ -15,17 +15,17 @@ from automix_cli.settings import TrainSettings
 from tests.commands.conftest import Automix
 
 SHORT = (
-    *("--set=train.epochs=3", "--set=data.train_limit=32", "--set=train.batch_size=16"),
-    *("--set=evaluation.batch_size=360", "--set=train.masks_pairs=2", "--device=cpu"),
+    *("--set=train.epochs=2", "--set=data.train_limit=32", "--set=train.batch_size=16"),
+    *("--set=evaluation.batch_size=360", "--set=train.masks_pairs=1", "--device=cpu"),
 )
-"""Three epochs of two steps."""
+"""Two epochs of two steps."""
 
 FILES = {f"progress.{kind}" for kind in ("safetensors", "png", "svg", "gif")}
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that was never stopped, with masks of two pairs."""
+    """A run that was never stopped, with masks of one pair."""
     folder = tmp_path_factory.mktemp("progress") / "run"
     result = CliRunner().invoke(app, ["train", "-p", "digits-tiny", *SHORT, "-o", str(folder)])
     assert result.exit_code == 0, result.output
@@ -39,19 +39,19 @@ def contents(run: Path) -> dict[str, bytes]:
 def test_a_run_keeps_the_masks_of_its_start_and_of_every_epoch_and_draws_them(run: Path) -> None:
     assert set(contents(run)) == FILES
     history = read_history(run / "masks" / "progress.safetensors")
-    assert history.epochs == (0, 1, 2, 3)
-    assert history.masks.shape == (4, 2, 32, 32)
+    assert history.epochs == (0, 1, 2)
+    assert history.masks.shape == (3, 1, 32, 32)
     assert abs(history.mask(0, 0).mean() - 0.5) < 0.01  # a mix block begins undecided
-    assert (history.masks[0] != history.masks[3]).any()
+    assert (history.masks[0] != history.masks[2]).any()
     with Image.open(run / "masks" / "progress.gif") as animation:
-        assert animation.n_frames == 4  # pyright: ignore[reportAttributeAccessIssue]
+        assert animation.n_frames == 3  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_the_last_mask_is_the_one_that_the_finished_checkpoint_draws(
     automix: Automix, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("automix_cli.commands.mask_pairs.NUM_MEASURED", 2)
-    options = ("--pairs=2", "--ratios=0.5", "--json", "--device=cpu")
+    options = ("--pairs=1", "--ratios=0.5", "--json", "--device=cpu")
     drawn = json.loads(automix("visualize-masks", run, *options).stdout)
     areas = [pair["methods"]["automix"][0]["area"] for pair in drawn["pairs"]]
     kept = json.loads(automix("visualize-masks", run, "--progress", "--json").stdout)
@@ -82,7 +82,7 @@ def test_a_resumed_run_ends_with_the_same_strip_even_if_a_kill_left_later_masks_
     kept = tmp_path / "half" / "masks" / "progress.safetensors"
     assert read_history(kept).epochs == (0, 1)
     shutil.copy(run / "masks" / "progress.safetensors", kept)  # of epochs that come again
-    resumed = automix("train", "--resume", "half", "--set=train.max_steps=6")
+    resumed = automix("train", "--resume", "half", "--set=train.max_steps=4")
     assert resumed.exit_code == 0, resumed.output
     assert contents(tmp_path / "half") == contents(run)
 

@@ -146,7 +146,7 @@ def put_in(found: Converted, spec: ClassifierSpec) -> nn.Module:
     [
         pytest.param("resnet18", "imagenet", id="ResNet-18"),
         pytest.param("resnet18", "cifar", id="ResNet-18 for CIFAR"),
-        pytest.param("resnext50_32x4d", "imagenet", id="ResNeXt-50"),
+        pytest.param("resnext50_32x4d", "imagenet", id="ResNeXt-50", marks=pytest.mark.slow),
         pytest.param("resnet50", "imagenet", id="ResNet-50", marks=pytest.mark.slow),
         pytest.param("resnext50_32x4d", "cifar", id="RX50 for CIFAR", marks=pytest.mark.slow),
     ],
