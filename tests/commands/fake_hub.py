@@ -39,45 +39,62 @@ class FakeHub:
         }
 
 
+class Handler(BaseHTTPRequestHandler):
+    """Answers for the hub of its server; only requests with the token."""
+
+    @property
+    def hub(self) -> FakeHub:
+        made: Any = self.server
+        return made.hub
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if not self.is_known():
+            return
+        if self.path == "/api/repos/create":
+            self.answer(200, self.hub.create(json.loads(body)))
+        elif self.path == "/api/validate-yaml":  # of a README.md
+            self.answer(200, {"errors": [], "warnings": []})
+        elif "/preupload/" in self.path:
+            asked = json.loads(body)["files"]
+            how = {"uploadMode": "regular", "shouldIgnore": False}
+            self.answer(200, {"files": [{"path": each["path"], **how} for each in asked]})
+        elif "/commit/" in self.path:
+            repo = self.path.removeprefix("/api/models/").partition("/commit/")[0]
+            lines = [json.loads(line) for line in body.decode().splitlines()]
+            self.answer(200, self.hub.commit(repo, lines))
+        else:
+            self.answer(404, {"error": f"no {self.path}"})
+
+    def do_GET(self) -> None:
+        if self.is_known():
+            name = self.path.removeprefix("/api/models/").partition("/revision/")[0]
+            self.answer(200, {"id": name, "sha": "0" * 40, "siblings": []})
+
+    def is_known(self) -> bool:
+        known = self.headers.get("Authorization") == f"Bearer {self.hub.token}"
+        if not known:
+            self.answer(401, {"error": "Invalid username or password."})
+        return known
+
+    def answer(self, code: int, content: dict[str, Any]) -> None:
+        text = json.dumps(content).encode()
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        del format, args
+
+
 @contextmanager
 def serving(token: str) -> Iterator[FakeHub]:
-    """Serve on a free port; only requests with the token are answered."""
+    """Serve on a free port."""
     hub = FakeHub(token)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            if self.headers.get("Authorization") != f"Bearer {hub.token}":
-                self.answer(401, {"error": "Invalid username or password."})
-            elif self.path == "/api/repos/create":
-                self.answer(200, hub.create(json.loads(body)))
-            elif "/preupload/" in self.path:
-                asked = json.loads(body)["files"]
-                kept = [
-                    {"path": e["path"], "uploadMode": "regular", "shouldIgnore": False}
-                    for e in asked
-                ]
-                self.answer(200, {"files": kept})
-            else:
-                repo = self.path.removeprefix("/api/models/").partition("/commit/")[0]
-                lines = [json.loads(line) for line in body.decode().splitlines()]
-                self.answer(200, hub.commit(repo, lines))
-
-        def do_GET(self) -> None:
-            self.answer(200, {"sha": "0" * 40, "siblings": []})
-
-        def answer(self, code: int, content: dict[str, Any]) -> None:
-            text = json.dumps(content).encode()
-            self.send_response(code)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            del format, args
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.hub = hub
     hub.address = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
