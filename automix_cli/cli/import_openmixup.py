@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from automix_cli.cli.options import Config, DataDir, Json, Method, Preset, Set
+from automix_cli.cli.options import (
+    TRAINING,
+    Config,
+    DataDir,
+    Json,
+    Method,
+    Preset,
+    Set,
+    overrides_of,
+)
 
 Output = Annotated[
     Path | None,
@@ -41,13 +50,8 @@ def import_openmixup(  # noqa: PLR0913 - Typer reads the flags from the signatur
     """
     from automix_cli.commands import import_openmixup as command
     from automix_cli.commands.ship_requests import ImportRequest
-    from automix_cli.settings.layering import Flag, Overrides
 
-    flags = (Flag("--method", "mix.method", method), Flag("--data-dir", "data.dir", data_dir))
-    overrides = Overrides(
-        preset=preset,
-        configs=tuple(config or ()),
-        flags=tuple(flag for flag in flags if flag.value is not None),
-        sets=tuple(sets or ()),
+    overrides = overrides_of(
+        TRAINING, sets, preset=preset, config=config, method=method, data_dir=data_dir
     )
     command.run(overrides, ImportRequest(file, output, force, as_json))

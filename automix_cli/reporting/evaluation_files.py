@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import csv
 import io
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 from automix_cli.errors import SettingsError
@@ -33,15 +33,15 @@ def report_folder(folder: Path) -> Path:
     """Make the folder of a report, or take the one that is there; its files are replaced.
 
     Raises:
-        SettingsError: it cannot be made, or written to.
+        SettingsError: it cannot be made, or nothing can be written into it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):  # a folder that is there may be read-only
+        with tempfile.TemporaryFile(dir=folder):  # rights alone do not say it: disks fill up
             pass
     except OSError as problem:
         raise SettingsError(
-            f"cannot make the folder `{folder}` for the report, or write to it: {problem}",
+            f"cannot write a report into the folder `{folder}`: {problem}",
             hint="choose another with `--output-dir`",
         ) from problem
     return folder
