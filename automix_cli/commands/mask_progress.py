@@ -29,12 +29,12 @@ from automix_cli.engine.weights import read_described
 from automix_cli.errors import CheckpointError
 from automix_cli.method import AdAutoMix, AutoMix
 from automix_cli.method.learned_pairs import LearnedPairs
+from automix_cli.reporting import records
 from automix_cli.reporting.mask_progress import MaskHistory, draw_progress
 from automix_cli.reporting.progress import say
 from automix_cli.settings import Settings, TrainSettings
 from automix_cli.settings.mix import LEARNED
 
-FOLDER = "masks"
 FILE = "progress.safetensors"
 
 RATIO = 0.5
@@ -166,13 +166,13 @@ def mask_progress(
     )
     steps_per_epoch = training.batches.steps_per_epoch
     return MaskProgress(
-        folder=folder / FOLDER,
+        folder=folder / records.MASKS,
         due=epochs_due(settings.train),
         steps_per_epoch=steps_per_epoch,
         model=method,
         mixer=mixer,
         images=images,
-        history=continued(history, folder / FOLDER / FILE, step // steps_per_epoch),
+        history=continued(history, folder / records.MASKS / FILE, step // steps_per_epoch),
     )
 
 

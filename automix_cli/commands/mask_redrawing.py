@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from automix_cli.commands.mask_progress import FILE, FOLDER, read_history
+from automix_cli.commands.mask_progress import FILE, read_history
 from automix_cli.commands.requests import MasksRequest
 from automix_cli.errors import CheckpointError, SettingsError
 from automix_cli.evaluation.masks import measures
@@ -101,11 +101,11 @@ def chosen_history(request: MasksRequest) -> Path:
     named = [*request.checkpoints, *([request.run] if request.run is not None else [])]
     if not named:
         wanted = "a run with masks of its training"
-        folder = records.newest_or_raise(Path("runs"), f"{FOLDER}/{FILE}", wanted)
+        folder = records.newest_or_raise(Path("runs"), f"{records.MASKS}/{FILE}", wanted)
         say(f"taking the newest run with masks, {folder.parent}")
         return folder / FILE
     folder = named[0].parent if named[0].is_file() else named[0]
-    path = folder / FOLDER / FILE
+    path = folder / records.MASKS / FILE
     if not path.is_file():
         raise CheckpointError(
             f"wanted the masks that a run kept at `{path}`, found nothing",

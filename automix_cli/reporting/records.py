@@ -35,6 +35,7 @@ CLASSIFIER = "classifier.safetensors"
 SUMMARY = "summary.json"
 SETTINGS = "settings.toml"
 METRICS = "metrics.jsonl"
+MASKS = "masks"
 
 
 def default_folder(preset: str | None, method: str, seed: int) -> Path:
