@@ -54,7 +54,9 @@ def push(repo: str, files: Mapping[str, Path], *, private: bool) -> str:
         AutoMixError: there is no network, no permission or no such owner; the files stay.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
-    from huggingface_hub.errors import HTTPError
+    from huggingface_hub.errors import (
+        HTTPError,  # pyright: ignore[reportPrivateImportUsage] - of whichever client it has
+    )
 
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
     additions = [CommitOperationAdd(name, str(path)) for name, path in files.items()]
