@@ -32,7 +32,42 @@ Checkpoint = Annotated[
     Path | None, typer.Option(help="Evaluate this file instead of a run.", metavar="FILE")
 ]
 Bins = Annotated[int, typer.Option(help="Bins of the calibration errors.", min=1)]
-Mixed = Annotated[bool, typer.Option("--mixed", help="Measure accuracy on mixed images too.")]
+Mixed = Annotated[
+    bool,
+    typer.Option(
+        "--mixed", help="Measure accuracy on mixed images too: mixup, cutmix, and the run's own."
+    ),
+]
+MixedBy = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mixed-by",
+        help="Measure accuracy on images mixed by this method; repeatable. AutoMix, SAMix and"
+        " AdAutoMix need a checkpoint with their mix block.",
+        metavar="METHOD",
+    ),
+]
+Localization = Annotated[
+    bool,
+    typer.Option("--localization", help="Measure whether CAM and Grad-CAM find the object too."),
+]
+BoxList = Annotated[
+    Path | None,
+    typer.Option(
+        "--boxes",
+        help="Table of path,x,y,w,h, paths relative to the data folder; implies --localization."
+        " cub200 has its own.",
+        metavar="CSV",
+    ),
+]
+CamStage = Annotated[
+    int | None,
+    typer.Option(
+        help="Feature stage that Grad-CAM looks at (default: the last map); implies"
+        " --localization.",
+        metavar="STAGE",
+    ),
+]
 
 
 def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
@@ -42,6 +77,10 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     weights: Weights = None,
     bins: Bins = 15,
     mixed: Mixed = False,
+    mixed_by: MixedBy = None,
+    localization: Localization = False,
+    boxes: BoxList = None,
+    cam_stage: CamStage = None,
     output_dir: ReportDir = None,
     sets: Set = None,
     data_dir: DataDir = None,
@@ -64,10 +103,11 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix eval runs/mine --weights classifier --json
     $ automix eval --checkpoint best.pt --data-dir ~/data
     $ automix eval runs/mine --corruptions cifar-c
+    $ automix eval runs/birds --localization -o report
     """
     from automix_cli.commands import evaluate as command
     from automix_cli.commands.corruption_requests import CorruptedEvaluation
-    from automix_cli.commands.requests import EvaluateRequest
+    from automix_cli.commands.requests import EvaluateRequest, LocalizationRequest
 
     overrides = overrides_of_trained(
         weights=weights, data_dir=data_dir, batch_size=batch_size, device=device, sets=sets
@@ -81,6 +121,7 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
         from automix_cli.commands.corruption_verify import require_published
 
         require_published(verify_cifar_c)
+    located = localization or boxes is not None or cam_stage is not None
     request = EvaluateRequest(
         run=run,
         checkpoint=checkpoint,
@@ -88,7 +129,9 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
         as_json=as_json,
         num_bins=bins,
         mixed=mixed,
+        mixed_by=tuple(mixed_by or ()),
         output_dir=output_dir,
         corruptions=corrupted,
+        localization=LocalizationRequest(boxes, cam_stage) if located else None,
     )
     command.run(overrides, request)

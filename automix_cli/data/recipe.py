@@ -173,6 +173,25 @@ class View:
         return _cut(pixels, central_box(height, width, self.size, self.size))
 
 
+@dataclass(frozen=True)
+class WholeView(View):
+    """How images are shown to find something in them: whole, whatever their shape.
+
+    `crop_ratio` has no effect.
+    """
+
+    def pixels(self, picture: Picture) -> np.ndarray:
+        """Make `(s, s, c)` uint8 of a picture, squashed to a square.
+
+        Source:
+            clovaai/wsolevaluation. Differs: resized as `interpolation` says, with antialiasing.
+        """
+        height, width = picture.height, picture.width
+        factor = picture.factor(height, width, self.size)
+        pixels = picture.part(Box(0, 0, height, width), factor)
+        return resize(pixels, self.size, self.size, self.interpolation)
+
+
 def _cut(pixels: np.ndarray, box: Box) -> np.ndarray:
     return pixels[box.top : box.top + box.height, box.left : box.left + box.width]
 

@@ -25,6 +25,8 @@ def evaluation_tables(content: Mapping[str, Any]) -> list[Table]:
     ]
     if "mixed" in row:
         tables.append(mixed_table(row["mixed"]))
+    if "localization" in content:
+        tables.append(localization_table(content["localization"]))
     return tables
 
 
@@ -92,5 +94,37 @@ def mixed_table(mixed: Mapping[str, Mapping[str, Any]]) -> Table:
             f"{each['num_images']:,}",
         )
     table.caption = "pairs of one class count for top-1 only"
+    table.caption_justify = "left"
+    return table
+
+
+def localization_table(record: Mapping[str, Any]) -> Table:
+    """How often each kind of map finds the object, one row a kind."""
+    table = Table(
+        title=f"Localisation, {record['num_images']:,} of {record['num_test_images']:,} test"
+        f" images have boxes, {record['view']}",
+        title_justify="left",
+    )
+    table.add_column("map")
+    columns = ("MaxBoxAcc", "95 % interval", "at", "IoU 0.3", "0.5", "0.7", "MaxBoxAccV2", "top-1")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for name, each in record["maps"].items():
+        low, high = each["interval"]
+        table.add_row(
+            name,
+            percent(each["max_box_acc"]),
+            f"{100 * low:.1f} to {100 * high:.1f}",
+            f"{each['threshold']:.3f}",
+            *(f"{100 * one['accuracy']:.2f}" for one in each["of_overlaps"]),
+            percent(each["max_box_acc_v2"]),
+            percent(each["top1_localization"]),
+        )
+    missing = [f"; no {name}: {reason}" for name, reason in record["without"].items()]
+    table.caption = (
+        "of the true class; MaxBoxAcc: box of the largest contour, IoU 0.5; V2: of any contour,"
+        f" mean over IoU; top-1: found as in MaxBoxAcc, and recognised; {record['thresholds']};"
+        f" centre: a map that looks at no image{''.join(missing)}"
+    )
     table.caption_justify = "left"
     return table
