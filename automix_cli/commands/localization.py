@@ -92,9 +92,9 @@ def boxed_images(test: Images, dataset: str, request: LocalizationRequest) -> Bo
     """
     if not isinstance(test, ImageFiles):
         raise SettingsError(
-            f"`--localization` needs images in files that a list of boxes can name, {dataset} is an"
-            " array",
-            hint="evaluate a run on `cub200`, or on a folder or table of images with `--boxes FILE`",
+            f"`--localization` needs images in files that a list of boxes can name,"
+            f" {dataset} is an array",
+            hint="evaluate a run on `cub200`, or on images of your own with `--boxes FILE`",
         )
     if request.boxes is not None:
         source, boxes = request.boxes, read_boxes(request.boxes.expanduser())

@@ -16,8 +16,8 @@ from automix_cli.evaluation.class_maps import class_activation, enlarged, gradie
 from automix_cli.models.classifier import Classifier
 
 CAM, GRAD_CAM = "cam", "grad-cam"
-TOLERANCE = {"rtol": 1e-4, "atol": 1e-6}
-"""How far an embedding may be from the mean of the last map, by rounding."""
+TOLERANCE = 1e-4
+"""How far an embedding may be from the mean of the last map by rounding, as a share of it."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,6 @@ def reason_against_cam(network: Classifier, images: Tensor) -> str:
         last = network.last_map(images[:1])
     except ValueError as problem:
         return str(problem)
-    if torch.allclose(network.pool(last), last.mean(dim=(2, 3)), **TOLERANCE):
+    if torch.allclose(network.pool(last), last.mean(dim=(2, 3)), rtol=TOLERANCE, atol=1e-6):
         return ""
     return "its embedding is not the mean of its last feature map"

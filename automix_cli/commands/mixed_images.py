@@ -1,4 +1,4 @@
-"""`automix eval --mixed`, `--mixed-by`: how a network does on mixed images, with the same mixtures for all."""
+"""`automix eval --mixed` and `--mixed-by`: a network on mixed images, the same for all networks."""
 
 from __future__ import annotations
 

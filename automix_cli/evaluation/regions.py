@@ -164,8 +164,6 @@ def _areas(
     highest = corners.argmax(axis=0)[None]
     owner = np.take_along_axis(np.stack([summits[part] for part in parts]), highest, 0)[0]
     ordered = np.sort(corners, axis=0)
-    halves = sum(
-        np.bincount((owner * shape[1] + each).ravel(), minlength=shape[0] * shape[1])
-        for each in ordered[:2]
-    )
-    return np.cumsum(halves.reshape(shape)[:, ::-1], axis=1)[:, ::-1] / 2
+    cells = (owner * shape[1] + ordered[:2]).ravel()
+    halves = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
+    return np.cumsum(halves[:, ::-1], axis=1)[:, ::-1] / 2
