@@ -150,7 +150,7 @@ class Locator:
             "num_test_images": self.boxed.num_test_images,
             "boxes": str(self.boxed.source),
             "view": f"whole images squashed to {self.viewer.size} x {self.viewer.size} pixels",
-            "thresholds": f"{len(THRESHOLDS)} shares of each map's highest level, chosen on these"
+            "thresholds": f"{len(THRESHOLDS):,} shares of each map's highest level, chosen on these"
             " images",
             "grad_cam_stage": self.stage,
             "maps": {kind: plain(each) for kind, each in found.items()},

@@ -99,32 +99,27 @@ def mixed_table(mixed: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def localization_table(record: Mapping[str, Any]) -> Table:
-    """How often each kind of map finds the object, one row a kind."""
-    table = Table(
-        title=f"Localisation, {record['num_images']:,} of {record['num_test_images']:,} test"
-        f" images have boxes, {record['view']}",
-        title_justify="left",
-    )
-    table.add_column("map")
-    columns = ("MaxBoxAcc", "95 % interval", "at", "IoU 0.3", "0.5", "0.7", "MaxBoxAccV2", "top-1")
-    for column in columns:
-        table.add_column(column, justify="right")
-    for name, each in record["maps"].items():
-        low, high = each["interval"]
-        table.add_row(
-            name,
-            percent(each["max_box_acc"]),
-            f"{100 * low:.1f} to {100 * high:.1f}",
-            f"{each['threshold']:.3f}",
-            *(f"{100 * one['accuracy']:.2f}" for one in each["of_overlaps"]),
-            percent(each["max_box_acc_v2"]),
-            percent(each["top1_localization"]),
-        )
+    """How often each kind of map finds the object, one column a kind."""
+    maps = record["maps"].values()
+    table = Table(title="Localisation, by the map of the true class", title_justify="left")
+    table.add_column("")
+    for name in record["maps"]:
+        table.add_column(name, justify="right")
+    table.add_row("MaxBoxAcc", *(percent(each["max_box_acc"]) for each in maps), style="bold")
+    spans = ([f"{100 * end:.1f}" for end in each["interval"]] for each in maps)
+    table.add_row("  95 % interval", *(" to ".join(span) for span in spans))
+    table.add_row("  at threshold", *(f"{each['threshold']:.3f}" for each in maps))
+    table.add_row("top-1 localisation", *(percent(each["top1_localization"]) for each in maps))
+    table.add_row("MaxBoxAccV2", *(percent(each["max_box_acc_v2"]) for each in maps), style="bold")
+    for rows in zip(*(each["of_overlaps"] for each in maps), strict=True):
+        cells = (f"{100 * one['accuracy']:.2f} % at {one['threshold']:.3f}" for one in rows)
+        table.add_row(f"  at IoU {rows[0]['overlap']:g}", *cells)
     missing = [f"; no {name}: {reason}" for name, reason in record["without"].items()]
     table.caption = (
-        "of the true class; MaxBoxAcc: box of the largest contour, IoU 0.5; V2: of any contour,"
-        f" mean over IoU; top-1: found as in MaxBoxAcc, and recognised; {record['thresholds']};"
-        f" centre: a map that looks at no image{''.join(missing)}"
+        f"{record['num_images']:,} of {record['num_test_images']:,} test images have boxes;"
+        f" {record['view']}; thresholds: {record['thresholds']}; MaxBoxAcc: box of the largest"
+        " contour, IoU 0.5; V2: of any contour, mean over IoU; top-1: as MaxBoxAcc, and"
+        f" recognised; centre: a map that looks at no image{''.join(missing)}"
     )
     table.caption_justify = "left"
     return table
