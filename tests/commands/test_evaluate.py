@@ -103,7 +103,7 @@ def test_without_held_out_images_each_half_of_the_test_images_serves_the_other(
 
 
 def test_mixed_images_are_counted_by_their_larger_share(row: dict) -> None:
-    assert set(row["mixed"]) == {"mixup", "cutmix"}
+    assert set(row["mixed"]) == {"mixup", "cutmix", "automix"}
     for measured in row["mixed"].values():
         assert sum(each["num_images"] for each in measured["by_larger_share"]) == 360
         assert measured["top1_larger"] <= measured["top1_either"]
