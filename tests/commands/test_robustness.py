@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -11,8 +12,16 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from automix_cli.cli import app
+from automix_cli.commands.judged_images import Viewer
+from automix_cli.commands.robustness_attacks import attack_record
+from automix_cli.commands.robustness_plan import Row
+from automix_cli.commands.robustness_subject import Subject
 from automix_cli.commands.robustness_unknown import unknown_names
-from automix_cli.errors import SettingsError
+from automix_cli.data.image_set import image_set_from_arrays
+from automix_cli.engine.runtime import build_accelerator
+from automix_cli.errors import SettingsError, VerificationError
+from automix_cli.evaluation.attacks import Attack
+from automix_cli.evaluation.pixel_classifier import PixelClassifier
 from automix_cli.settings import DataSettings
 from tests.commands.conftest import Automix
 from tests.data.pictures import smooth_pixels, write_folder
@@ -317,6 +326,22 @@ def test_weights_that_are_not_finite_are_refused(automix: Automix, run: Path) ->
     result = automix("robustness", "--checkpoint", "broken.pt", "--quick", "10")
     assert result.exit_code == 1
     assert "not finite" in result.stderr
+
+
+def test_a_network_without_gradients_cannot_be_attacked_and_that_is_said() -> None:
+    class Detached(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images.detach().flatten(1)
+
+    pixels = np.zeros((3, 1, 2, 2), dtype=np.uint8)
+    images = image_set_from_arrays(pixels, np.arange(3), ("a", "b", "c", "d"))
+    accelerator = build_accelerator(device="cpu", mixed_precision="no")
+    viewer = Viewer(DataSettings(), (0.0,), (1.0,), 2, accelerator.device)
+    network = PixelClassifier(Detached(), (0.0,), (1.0,))
+    subject = Subject(accelerator, network, images, np.arange(3), (1, 2), viewer, 3, 0)
+    row = Row("pgd", "8/255", Attack(epsilon=8 / 255, steps=2))
+    with pytest.raises(VerificationError, match=r"the attack pgd failed: .*gives no gradient"):
+        attack_record(subject, row, 4)
 
 
 @pytest.mark.slow
