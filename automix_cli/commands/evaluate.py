@@ -23,6 +23,7 @@ from automix_cli.commands.requests import EvaluateRequest, LocalizationRequest
 from automix_cli.commands.trained import (
     Trained,
     chosen_checkpoint,
+    read_file,
     ready_network,
     refuse_other_classes,
     stored_settings,
@@ -67,9 +68,8 @@ def run(overrides: Overrides, request: EvaluateRequest) -> None:
     refuse_other_classes(trained, splits.test.class_names)
     evaluation = Evaluation(accelerator, settings, trained, network, splits, request.num_bins)
     locator = request.localization and evaluation.locator(request.localization)
-    own = Source(path, settings, trained, network)
-    mixers = mixed_images.chosen_mixers(own, usual=request.mixed, named=request.mixed_by)
-    head = f"{settings.evaluation.weights}_one_hot"
+    mixers = evaluation.mixers(request)
+    head = f"{trained.network}_one_hot"
     rows = {head: evaluation.report()}
     refuse_nan(rows, path)
     if mixers:
@@ -181,6 +181,13 @@ class Evaluation:
             asked.stage,
             self.settings.model.backbone,
         )
+
+    def mixers(self, request: EvaluateRequest) -> dict[str, mixed_images.BlockMixer]:
+        """What to mix the test images by."""
+        if not (request.mixed or request.mixed_by):
+            return {}
+        own = Source(read_file(self.trained.path), self.settings, self.trained, self.network)
+        return mixed_images.chosen_mixers(own, usual=request.mixed, named=request.mixed_by)
 
     def mixed(self, mix: mixed_images.BlockMixer) -> dict[str, Any]:
         """Accuracy on the test images, mixed by one method."""

@@ -13,7 +13,7 @@ import torch
 
 from automix_cli.commands.judged_images import Viewer
 from automix_cli.commands.mask_methods import Source, learned_pairs
-from automix_cli.commands.trained import read_trained, rebuild
+from automix_cli.commands.trained import rebuild
 from automix_cli.data.datasets import Images
 from automix_cli.errors import CheckpointError, SettingsError
 from automix_cli.evaluation.mixed import (
@@ -95,8 +95,8 @@ def learned_mixer(method: str, own: Source) -> BlockMixer:
         )
     device = next(own.classifier.parameters()).device
     sees = own
-    if own.settings.evaluation.weights != "momentum":
-        trained = read_trained(own.path, "momentum")
+    if own.trained.network != "momentum":
+        trained = own.file.network("momentum")
         sees = replace(own, trained=trained, classifier=rebuild(trained, own.settings).eval())
     pairs = learned_pairs(method, [replace(sees, classifier=sees.classifier.to(device))], device)
 
