@@ -171,7 +171,7 @@ class Evaluation:
         return evaluate_corruptions(subject, self.settings, self.accelerator, asked)
 
     def locator(self, asked: LocalizationRequest) -> Locator:
-        """What looks for objects in the test images."""
+        """What looks for objects in the test images; refuses what it cannot use at once."""
         return Locator(
             self.accelerator,
             self.network,

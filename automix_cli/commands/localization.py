@@ -6,7 +6,7 @@ true class; see `evaluation.localization` for boxes and thresholds.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,10 @@ class Locator:
         batch_size: Images at a time.
         stage: For Grad-CAM, or None.
         backbone: Name of the network's.
+        maker: The maps that the network has, found out with the first image.
+
+    Raises:
+        SettingsError: it has none.
     """
 
     accelerator: Accelerator
@@ -130,6 +134,13 @@ class Locator:
     batch_size: int
     stage: int | None
     backbone: str
+    maker: MapMaker = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a network without maps before anything long is measured."""
+        images, _ = next(iter(self.batches(np.arange(1))))
+        maker = map_maker(self.network, images, self.stage, self.backbone)
+        object.__setattr__(self, "maker", maker)
 
     def measure(self) -> tuple[dict[str, Any], list[LocatedRow]]:
         """Judge every kind of map that the network has.
@@ -138,15 +149,11 @@ class Locator:
             The record; and the page of pictures, of the main process only.
 
         Raises:
-            SettingsError: it has no map.
             DataError: an image or a box cannot be used.
         """
-        numbers = np.arange(len(self.boxed.images))
-        first = next(iter(self.batches(numbers[:1])))[0]
-        maker = map_maker(self.network, first, self.stage, self.backbone)
-        found = self.found(maker)
+        found = self.found()
         record = {
-            "num_images": len(numbers),
+            "num_images": len(self.boxed.images),
             "num_test_images": self.boxed.num_test_images,
             "boxes": str(self.boxed.source),
             "view": f"whole images squashed to {self.viewer.size} x {self.viewer.size} pixels",
@@ -154,11 +161,11 @@ class Locator:
             " images",
             "grad_cam_stage": self.stage,
             "maps": {kind: plain(each) for kind, each in found.items()},
-            "without": maker.without,
+            "without": self.maker.without,
         }
         if not self.accelerator.is_main_process:
             return record, []
-        return record, self.page(maker, {kind: each.tau for kind, each in found.items()})
+        return record, self.page({kind: each.tau for kind, each in found.items()})
 
     def batches(self, rows: np.ndarray) -> Any:
         """Some of the images as the network takes them, with their labels."""
@@ -173,11 +180,12 @@ class Locator:
             num_ranks=1,
         )
 
-    def found(self, maker: MapMaker) -> dict[str, Localization]:
+    def found(self) -> dict[str, Localization]:
         """Go through this process's images, a batch at a time; add up over all processes."""
         rank, num_ranks = self.accelerator.process_index, self.accelerator.num_processes
         begin, end = (len(self.boxed.images) * part // num_ranks for part in (rank, rank + 1))
         centre = cut_map(central_map(self.viewer.size))
+        maker = self.maker
         kinds = (*maker.kinds, CENTRE)
         totals = torch.zeros(len(kinds), 6, len(THRESHOLDS), dtype=torch.float64)
         row = begin
@@ -193,7 +201,7 @@ class Locator:
         summed = add_over_processes(self.accelerator, totals).cpu()
         return {kind: localization_from(each) for kind, each in zip(kinds, summed, strict=True)}
 
-    def page(self, maker: MapMaker, taus: dict[str, float]) -> list[LocatedRow]:
+    def page(self, taus: dict[str, float]) -> list[LocatedRow]:
         """Some images with their boxes and maps, evenly spaced over all of them."""
         last = len(self.boxed.images) - 1
         rows = np.unique(np.linspace(0, last, min(NUM_SHOWN, last + 1)).astype(int))
@@ -202,13 +210,13 @@ class Locator:
             torch.tensor(each)[:, None, None] for each in (self.viewer.std, self.viewer.mean)
         )
         for images, labels in self.batches(rows):
-            maps, said = maker(images, labels)
+            maps, said = self.maker(images, labels)
             for number in range(len(labels)):
                 truth = self.boxed.truth(int(rows[place]), self.viewer.size)
                 pixels = (images[number].cpu() * std + mean).clamp(0, 1).permute(1, 2, 0)
                 pictures = {
                     kind: located(maps[kind][number].numpy(), truth, taus[kind])
-                    for kind in maker.kinds
+                    for kind in self.maker.kinds
                 }
                 label, answer = names[int(labels[number])], names[int(said[number])]
                 shown.append(LocatedRow(pixels.numpy(), truth, (label, answer), pictures))

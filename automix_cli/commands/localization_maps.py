@@ -94,7 +94,7 @@ def map_maker(network: Classifier, images: Tensor, stage: int | None, backbone: 
     maker = MapMaker(network, images.shape[2], stage, kinds, {CAM: without} if without else {})
     try:
         maker(images[:1], torch.zeros(1, dtype=torch.int64, device=images.device))
-    except (KeyError, ValueError) as problem:
+    except (AttributeError, IndexError, KeyError, ValueError) as problem:
         where = "in front of its head" if stage is None else f"at stage {stage}"
         raise SettingsError(
             f"`{backbone}` has no spatial map {where} to locate a class with: {problem}",

@@ -15,29 +15,25 @@ That of CUB-200-2011 is its official `bounding_boxes.txt`.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 import numpy as np
 
 from automix_cli.data.image_files import ImageFiles
 from automix_cli.data.layout import read_pairs, read_words
 from automix_cli.data.parts import listed
+from automix_cli.data.tables import read_cells, refuse_lines
 from automix_cli.errors import DataError
 
 SIDES, CORNERS = ("x", "y", "w", "h"), ("x0", "y0", "x1", "y1")
-MOST_SHOWN = 5
 
 Boxes = Mapping[str, np.ndarray]
 """By path, `(g, 4)`: x0, y0, x1, y1 in pixels."""
 
-
-class _Line(NamedTuple):
-    number: int
-    cells: list[str]
+Lines = list[tuple[int, list[str]]]
+"""The number and the cells of each."""
 
 
 def read_boxes(path: Path) -> Boxes:
@@ -46,7 +42,7 @@ def read_boxes(path: Path) -> Boxes:
     Raises:
         DataError: it cannot be read, has no such columns, or a line is no box; names the lines.
     """
-    lines = _lines(path)
+    lines = read_cells(path, "the list of boxes")
     if not lines:
         raise DataError(f"`{path}` is empty", hint="wanted: lines of path,x,y,w,h")
     columns, lines = _columns(path, lines)
@@ -54,30 +50,13 @@ def read_boxes(path: Path) -> Boxes:
     boxes: dict[str, list[tuple[float, ...]]] = {}
     for name, box in _read(lines, columns, bad):
         boxes.setdefault(name, []).append(box)
-    if bad:
-        more = f"; and {len(bad) - MOST_SHOWN} more lines" if len(bad) > MOST_SHOWN else ""
-        raise DataError(f"in `{path}`, {'; '.join(bad[:MOST_SHOWN])}{more}")
+    refuse_lines(path, bad)
     return {name: np.array(each) for name, each in boxes.items()}
 
 
-def _lines(path: Path) -> list[_Line]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            lines = [_Line(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
-    except OSError as error:
-        raise DataError(f"cannot read the list of boxes `{path}`: {error.strerror}") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(
-            f"`{path}` is no table of comma-separated text in UTF-8: {error}",
-            hint="put a path that holds a comma or a quote in double quotes",
-        ) from error
-    return [line for line in lines if any(line.cells)]
-
-
-def _columns(path: Path, lines: list[_Line]) -> tuple[dict[str, int], list[_Line]]:
+def _columns(path: Path, lines: Lines) -> tuple[dict[str, int], Lines]:
     """Find the columns, and give the lines below their names."""
-    first = [cell.lower() for cell in lines[0].cells]
+    first = [cell.lower() for cell in lines[0][1]]
     if "path" not in first:
         return {name: place for place, name in enumerate(("path", *SIDES))}, lines
     for names in (SIDES, CORNERS):
@@ -90,7 +69,7 @@ def _columns(path: Path, lines: list[_Line]) -> tuple[dict[str, int], list[_Line
 
 
 def _read(
-    lines: list[_Line], columns: dict[str, int], bad: list[str]
+    lines: Lines, columns: dict[str, int], bad: list[str]
 ) -> Iterator[tuple[str, tuple[float, ...]]]:
     """Read lines, and add what is wrong with them to `bad`."""
     width, names = max(columns.values()) + 1, [name for name in columns if name != "path"]
