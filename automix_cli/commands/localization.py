@@ -44,6 +44,9 @@ from automix_cli.reporting.localization_figure import LocatedPicture, LocatedRow
 CENTRE = "centre"
 """A map that looks at no image, judged beside the others."""
 
+MOST_AT_ONCE = 64
+"""Images in a batch at most: Grad-CAM of an early stage keeps all activations behind it."""
+
 NUM_SHOWN = 8
 """Images on the page."""
 
@@ -175,7 +178,7 @@ class Locator:
             self.boxed.images.take(rows),
             WholeView(**asdict(shown)),
             build.loading(viewer.data, viewer.device),
-            batch_size=self.batch_size,
+            batch_size=min(self.batch_size, MOST_AT_ONCE),
             rank=0,
             num_ranks=1,
         )
