@@ -2,7 +2,7 @@
 # pyright: strict
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,9 @@ from automix_cli.cli.options import (
     Weights,
     overrides_of,
 )
+
+if TYPE_CHECKING:
+    from automix_cli.commands.requests import LocalizationRequest
 
 Bins = Annotated[int, typer.Option(help="Bins of the calibration errors.", min=1)]
 Mixed = Annotated[
@@ -95,6 +98,16 @@ VerifyCifarC = Annotated[
 ]
 
 
+def localization_request(
+    boxes: Path | None, stage: int | None, *, wanted: bool
+) -> "LocalizationRequest | None":
+    """What is asked about localisation; naming boxes or a stage asks for it."""
+    from automix_cli.commands.requests import LocalizationRequest
+
+    is_asked = wanted or boxes is not None or stage is not None
+    return LocalizationRequest(boxes, stage) if is_asked else None
+
+
 def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     *,
     run: Run = None,
@@ -132,21 +145,18 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     """
     from automix_cli.commands import evaluate as command
     from automix_cli.commands.corruption_requests import CorruptedEvaluation
-    from automix_cli.commands.requests import EvaluateRequest, LocalizationRequest
+    from automix_cli.commands.requests import EvaluateRequest
 
     overrides = overrides_of(
         TRAINED, sets, weights=weights, data_dir=data_dir, batch_size=batch_size, device=device
     )
-    corrupted = None
-    if corruptions is not None:
-        corrupted = CorruptedEvaluation(
-            corruptions, corruptions_dir, frost_dir, corruptions_limit, baseline, output_dir
-        )
+    corrupted = corruptions and CorruptedEvaluation(
+        corruptions, corruptions_dir, frost_dir, corruptions_limit, baseline, output_dir
+    )
     if verify_cifar_c is not None:
         from automix_cli.commands.corruption_verify import require_published
 
         require_published(verify_cifar_c)
-    located = localization or boxes is not None or cam_stage is not None
     request = EvaluateRequest(
         run=run,
         checkpoint=checkpoint,
@@ -156,7 +166,7 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
         mixed=mixed,
         mixed_by=tuple(mixed_by or ()),
         output_dir=output_dir,
-        corruptions=corrupted,
-        localization=LocalizationRequest(boxes, cam_stage) if located else None,
+        corruptions=corrupted or None,
+        localization=localization_request(boxes, cam_stage, wanted=localization),
     )
     command.run(overrides, request)

@@ -103,8 +103,7 @@ class RobustnessRequest:
         run: Run folder; None with no checkpoints means the newest finished run.
         checkpoints: Files or run folders to compare.
         attack: Which attacks.
-        unknown: Data sets or folders the network was not trained on, or `noise`; empty for what
-            needs no download.
+        unknown: Data sets or folders unknown to the network, or `noise`; empty: the usual.
         parts: What to measure; empty for everything.
         quick: Measure on so many test images only; None for all.
         seed: Of everything random.

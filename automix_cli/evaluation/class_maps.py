@@ -66,7 +66,7 @@ def gradient_activation(
 def enlarged(maps: Float[Tensor, "n h w"], size: int) -> Float64[Tensor, "n s s"]:
     """Bring maps to the size of the image and to [0, 1], each by its own least and most.
 
-    A map that is constant, or not finite, is 0 everywhere.
+    A map that is constant, or not finite, is 0 everywhere: what rounding makes of it is no sight.
 
     Source:
         clovaai/wsolevaluation: OpenCV's `INTER_CUBIC`, then `normalize_scoremap`. Differs: in
@@ -75,5 +75,6 @@ def enlarged(maps: Float[Tensor, "n h w"], size: int) -> Float64[Tensor, "n s s"
     large = F.interpolate(maps.cpu().double()[:, None], size=(size, size), mode="bicubic")[:, 0]
     low, high = large.amin(dim=(1, 2), keepdim=True), large.amax(dim=(1, 2), keepdim=True)
     scaled = (large - low) / (high - low)
-    usable = torch.isfinite(scaled).all(dim=2, keepdim=True).all(dim=1, keepdim=True)
+    spread = (maps.amax(dim=(1, 2)) - maps.amin(dim=(1, 2))).cpu()
+    usable = (torch.isfinite(spread) & (spread > 0))[:, None, None]
     return torch.where(usable, scaled, torch.zeros_like(scaled))

@@ -101,7 +101,7 @@ def overlap(
 
 
 def resized(
-    box: tuple[float, ...], size: tuple[int, int], wanted: tuple[int, int]
+    box: tuple[float | int, ...], size: tuple[int, int], wanted: tuple[int, int]
 ) -> tuple[int, ...]:
     """A box in an image of another width and height.
 
