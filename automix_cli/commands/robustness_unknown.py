@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,7 +15,7 @@ from automix_cli.commands.robustness_attacks import numbers
 from automix_cli.commands.robustness_plan import refuse_unknown
 from automix_cli.commands.robustness_subject import Subject, normalized
 from automix_cli.data.conform import conform, luma
-from automix_cli.data.datasets import Images, ImageSet
+from automix_cli.data.datasets import ImageFiles, Images, ImageSet
 from automix_cli.data.folders import loose_images
 from automix_cli.data.image_set import image_set_from_arrays
 from automix_cli.engine.runtime import Accelerator
@@ -143,10 +143,13 @@ def unknown_images(
 def scores_of(subject: Subject, images: Images | None) -> torch.Tensor:
     """Every score of every image, `(n, number of scores)`, from all processes."""
     own = None if images is None else subject.share(images)
+    if isinstance(own, ImageFiles):  # which are decoded in colour, whatever the network takes
+        coloured = replace(subject.viewer, mean=(0.0,) * 3, std=(1.0,) * 3)
+        subject = replace(subject, viewer=coloured)
     rows = [torch.zeros(0, len(SCORES), dtype=torch.float64)]
     for batch in subject.batches(own):
         pixels = batch.images
-        if pixels.shape[1] > subject.form[0]:  # files are decoded in colour
+        if pixels.shape[1] > subject.form[0]:
             pixels = luma(pixels)
         logits = subject.pixels(pixels)
         rows.append(torch.stack([score(logits) for score in SCORES.values()], dim=1))
