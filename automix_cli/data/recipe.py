@@ -222,16 +222,14 @@ class WholeView(View):
     `crop_ratio` has no effect.
     """
 
-    def pixels(self, picture: Picture) -> np.ndarray:
-        """Make `(s, s, c)` uint8 of a picture, squashed to a square.
+    def geometry(self, height: int, width: int) -> Geometry:
+        """Say that all pixels of a picture of h x w pixels are shown, squashed to a square.
 
         Source:
             clovaai/wsolevaluation. Differs: resized as `interpolation` says, with antialiasing.
         """
-        height, width = picture.height, picture.width
-        factor = picture.factor(height, width, self.size)
-        pixels = picture.part(Box(0, 0, height, width), factor)
-        return resize(pixels, self.size, self.size, self.interpolation)
+        kept = Box(0, 0, self.size, self.size)
+        return Geometry(Box(0, 0, height, width), self.size, self.size, kept)
 
 
 def _cut(pixels: np.ndarray, box: Box) -> np.ndarray:
