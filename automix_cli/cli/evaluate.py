@@ -98,6 +98,14 @@ VerifyCifarC = Annotated[
 ]
 
 
+def verify_first(folder: Path | None) -> None:
+    """Compare a folder's files with the published ones, where one is named."""
+    if folder is not None:
+        from automix_cli.commands.corruption_verify import require_published
+
+        require_published(folder)
+
+
 def localization_request(
     boxes: Path | None, stage: int | None, *, wanted: bool
 ) -> "LocalizationRequest | None":
@@ -153,10 +161,7 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     corrupted = corruptions and CorruptedEvaluation(
         corruptions, corruptions_dir, frost_dir, corruptions_limit, baseline, output_dir
     )
-    if verify_cifar_c is not None:
-        from automix_cli.commands.corruption_verify import require_published
-
-        require_published(verify_cifar_c)
+    verify_first(verify_cifar_c)
     request = EvaluateRequest(
         run=run,
         checkpoint=checkpoint,
