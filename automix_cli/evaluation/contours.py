@@ -93,7 +93,8 @@ def _largest(
     areas = np.where(exist, tops.areas[:, 1:], -1)
     thresholds = np.arange(exist.shape[1])
     winner = areas.argmax(axis=0)
-    largest = np.where(exist.any(axis=0)[:, None], boxes[winner, thresholds], -1)
+    largest = boxes[winner, thresholds]
+    largest[areas.max(axis=0) < 0] = -1
     if len(areas) == 1:
         return largest
     first, second = np.sort(areas, axis=0)[::-1][:2]
