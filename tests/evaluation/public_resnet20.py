@@ -23,7 +23,7 @@ from automix_cli.settings import Settings
 
 BACKBONE = "public_resnet20"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
+CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 __all__ = ["public_resnet20"]
 
 
