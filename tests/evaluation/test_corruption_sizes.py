@@ -99,7 +99,7 @@ def test_frost_is_a_weighted_sum_with_a_piece_of_a_photograph(suite: str) -> Non
     (pieces,) = draw_all(frost_draw([photograph], suite), None, images, generators)
     windows = np.lib.stride_tricks.sliding_window_view(resized[..., 0], pieces.shape[1:3])
     for piece in pieces:
-        tops, lefts = np.nonzero((windows[..., 0, 0] == piece[0, 0, 0]))
+        tops, lefts = np.nonzero(windows[..., 0, 0] == piece[0, 0, 0])
         places = zip(tops, lefts, strict=True)
         size = constants.size
         found = [
@@ -118,9 +118,7 @@ def test_an_image_does_not_depend_on_its_batch(name: str) -> None:
     images = rng.integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
     drawn = draws("tiny-imagenet-c", name, 5, images)
     together = corrupt(name, 5, images, drawn, suite="tiny-imagenet-c")
-    alone = corrupt(
-        name, 5, images[2:], tuple(each[2:] for each in drawn), suite="tiny-imagenet-c"
-    )
+    alone = corrupt(name, 5, images[2:], tuple(each[2:] for each in drawn), suite="tiny-imagenet-c")
     assert np.array_equal(together[2:], alone)
 
 
