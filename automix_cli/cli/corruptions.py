@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from automix_cli.cli.options import DataDir, FrostDir, Json, Set
+from automix_cli.cli.options import TRAINED, DataDir, DrawSeed, FrostDir, Json, Set, overrides_of
 
 corruptions_app = typer.Typer(
     no_args_is_help=True, help="Make CIFAR-C, ImageNet-C and Tiny-ImageNet-C; verify CIFAR-C."
@@ -16,6 +16,18 @@ DataSet = Annotated[
     str | None,
     typer.Option(
         help="Data set (default: the one whose labels they are).", metavar="cifar10|cifar100"
+    ),
+]
+Suite = Annotated[
+    str,
+    typer.Option(help="Which constants and size.", metavar="cifar-c|imagenet-c|tiny-imagenet-c"),
+]
+Source = Annotated[
+    str | None,
+    typer.Option(
+        help="What to corrupt (default: cifar10; for the other suites `folder`, the images in"
+        " --data-dir).",
+        metavar="NAME",
     ),
 ]
 
@@ -31,20 +43,8 @@ def make(  # noqa: PLR0913 - Typer reads the flags from the signature
         ),
     ] = None,
     *,
-    suite: Annotated[
-        str,
-        typer.Option(
-            help="Which constants and size.", metavar="cifar-c|imagenet-c|tiny-imagenet-c"
-        ),
-    ] = "cifar-c",
-    data_set: Annotated[
-        str | None,
-        typer.Option(
-            help="What to corrupt (default: cifar10; for the others folder: --data-dir's own"
-            " images).",
-            metavar="NAME",
-        ),
-    ] = None,
+    suite: Suite = "cifar-c",
+    data_set: Source = None,
     corruptions: Annotated[
         str | None, typer.Option(help="Only these, with commas (default: all).", metavar="NAMES")
     ] = None,
@@ -54,7 +54,7 @@ def make(  # noqa: PLR0913 - Typer reads the flags from the signature
     fast: Annotated[
         bool, typer.Option("--fast", help="Compute in float32: values within one level.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Seed of all draws.", min=0)] = 0,
+    seed: DrawSeed = 0,
     frost_dir: FrostDir = None,
     data_dir: DataDir = None,
     sets: Set = None,
@@ -65,11 +65,8 @@ def make(  # noqa: PLR0913 - Typer reads the flags from the signature
 ) -> None:
     """Generate the corrupted test set in the published layout.
 
-    Of CIFAR-C the eight corruptions without chance, and the labels, are the
-    published files byte for byte; the other eleven follow the published script
-    with draws of their own. ImageNet-C (224 pixels) and Tiny-ImageNet-C (64)
-    are made of any photographs. A run that was stopped goes on with the next
-    corruption.
+    Of CIFAR-C the eight corruptions without chance are the published files
+    byte for byte. A run that was stopped goes on with the next corruption.
 
     Examples:
     $ automix corruptions make --data-dir ~/data
@@ -79,13 +76,9 @@ def make(  # noqa: PLR0913 - Typer reads the flags from the signature
     """
     from automix_cli.commands import corruptions as command
     from automix_cli.commands.corruption_requests import CorruptionsRequest
-    from automix_cli.settings.layering import Flag, Overrides
 
     name = data_set or ("cifar10" if suite == "cifar-c" else "folder")
-    flags = [Flag("--data-set", "data.name", name)]
-    if data_dir is not None:
-        flags.append(Flag("--data-dir", "data.dir", data_dir))
-    overrides = Overrides(flags=tuple(flags), sets=tuple(sets or ()))
+    overrides = overrides_of(TRAINED, sets, data_set=name, data_dir=data_dir)
     request = CorruptionsRequest(
         folder=folder,
         suite=suite,

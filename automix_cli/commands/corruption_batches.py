@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from automix_cli import build
 from automix_cli.data import frost
 from automix_cli.errors import DataError
 from automix_cli.evaluation.corruptions import (
@@ -111,7 +112,7 @@ def _frost_draw(wanted: Wanted, data: DataSettings) -> Draw | None:
     try:
         if folder is None:
             folder = data.dir.expanduser() / "frost"
-            if data.download:
+            if build.data_request(data).may_download():
                 frost.fetch_photographs(folder)
         return frost_draw(frost.load_photographs(folder), wanted.suite)
     except DataError as error:

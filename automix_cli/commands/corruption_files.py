@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from automix_cli import build
 from automix_cli.commands.corruption_batches import (
     GENERATOR_VERSION,
     MadePart,
@@ -56,8 +57,9 @@ def load_test(data: DataSettings) -> ImageSet:
         SettingsError: the data set is no CIFAR.
     """
     name = require_cifar(data.name)
-    directory = data.dir.expanduser()
-    return load_cifar_test(name, directory, download=data.download, mirror=data.mirror)
+    request = build.data_request(data)
+    may_download = request.may_download()
+    return load_cifar_test(name, request.directory, download=may_download, mirror=data.mirror)
 
 
 def make_files(

@@ -72,7 +72,7 @@ def test_make_writes_the_published_layout_and_says_what_differs(
     source = Image.open(birds / "val" / "wren" / "1.png").resize(
         (64, 64), Image.Resampling.BILINEAR
     )
-    expected = corrupt("pixelate", 4, np.asarray(source)[None], suite="tiny-imagenet-c")[0]
+    expected = corrupt("pixelate", 4, np.array(source)[None], suite="tiny-imagenet-c")[0]
     found = np.asarray(Image.open(Path("set", "pixelate", "4", "wren", "1.JPEG")))
     assert np.abs(found.astype(int) - expected).mean() < 3  # what JPEG at quality 85 takes
     shown = make(automix, "set", birds, "--corruptions", "fog,pixelate")
