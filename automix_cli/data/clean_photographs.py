@@ -78,8 +78,8 @@ class CleanPhotographs:
         if self._short_side is None:
             return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
         long_side = int(self._short_side * max(height, width) / min(height, width))
-        short_first = (self._short_side, long_side)
-        wanted = short_first if width <= height else short_first[::-1]
+        short_side = self._short_side
+        wanted = (short_side, long_side) if width <= height else (long_side, short_side)
         pixels = np.asarray(image.resize(wanted, Image.Resampling.BILINEAR))
         top, left = (round((side - size) / 2.0) for side in pixels.shape[:2])
         return pixels[top : top + size, left : left + size]
