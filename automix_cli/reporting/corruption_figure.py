@@ -47,7 +47,7 @@ def heading(record: Mapping[str, Any]) -> list[str]:
         f"{record['num_images']:,} images a cell; clean {100 * record['clean_top1']:.2f} %",
     ]
     if record["differences"]:
-        lines[1:1] = wrap(record["differences"], 90)
+        lines[1:1] = wrap(record["differences"], 66)
     if record["is_partial"]:
         lines[-1] += f"; PARTIAL: the first {record['num_images']:,} images only"
     if record["missing"]:
