@@ -1,0 +1,84 @@
+"""Nothing in a training step waits for the device: no value of a tensor is asked for."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from automix_cli.engine.loop import micro_batches
+from automix_cli.engine.step import train_step
+from tests.engine.conftest import Prepare
+
+WAITING = (
+    torch.ops.aten._local_scalar_dense,  # item, tolist, bool, float, int
+    torch.ops.aten.equal,
+    torch.ops.aten.is_nonzero,
+    torch.ops.aten.nonzero,  # masks as indices too
+    torch.ops.aten.masked_select,
+    torch.ops.aten._unique2,
+)
+
+
+class Trap(TorchDispatchMode):
+    """Refuses every operation whose result the host has to wait for, in backward passes too."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func.overloadpacket in WAITING:
+            raise AssertionError(f"the host waits for the device: `{func}`")
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+@pytest.mark.parametrize("method", ["automix", "samix", "adautomix", "cutmix"])
+def test_a_step_with_optimizer_and_momentum_update_does_not_wait(
+    prepare: Prepare, method: str, precision: str
+) -> None:
+    prepared = prepare(f"mix.method={method}", f"train.mixed_precision={precision}")
+    training = prepared.training
+    (batch,) = micro_batches(training, 0, 0)
+    with Trap():
+        train_step(
+            training.accelerator,
+            training.model,
+            training.optimizer,
+            [batch],
+            training.values_at(0),
+        )
+
+
+def test_the_trap_is_armed() -> None:
+    numbers = torch.arange(3)
+    for wait in (
+        numbers.sum().item,
+        numbers.tolist,
+        lambda: bool(numbers[0]),
+        lambda: numbers[numbers > 1],
+        numbers.unique,
+    ):
+        with Trap(), pytest.raises(AssertionError, match="the host waits"):
+            wait()
+
+
+@pytest.mark.parametrize("method", ["automix", "samix"])
+def test_losses_of_bfloat16_follow_those_of_float32(prepare: Prepare, method: str) -> None:
+    """Three steps of the whole method, each on its own weights: 8 bits of mantissa."""
+    followed = []
+    for precision in ("no", "bf16"):
+        training = prepare(f"mix.method={method}", f"train.mixed_precision={precision}").training
+        training.model.train()
+        losses = [
+            train_step(
+                training.accelerator,
+                training.model,
+                training.optimizer,
+                micro_batches(training, 0, step),
+                training.values_at(step),
+            )
+            for step in range(3)
+        ]
+        followed.append(torch.stack([torch.stack(list(each)) for each in losses]))
+        assert followed[-1].dtype == torch.float32
+    torch.testing.assert_close(followed[1], followed[0], rtol=0.05, atol=0.05)
