@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +21,8 @@ from automix_cli import build
 from automix_cli.commands.heads import accuracy_record
 from automix_cli.data.batches import evaluation_batches
 from automix_cli.data.datasets import DataSplits, Images
-from automix_cli.engine.checkpoint import Header, save_checkpoint, save_classifier
+from automix_cli.engine.checkpoint import Header, save_classifier
+from automix_cli.engine.checkpoint_writer import CheckpointWriter
 from automix_cli.engine.loop import Hooks, Training, TrainState
 from automix_cli.engine.runtime import StopRequest, add_over_processes, peak_memory_bytes
 from automix_cli.evaluation.accuracy import measure
@@ -55,6 +56,7 @@ class Bookkeeper:
     progress: TrainProgress
     timed_since: float = 0.0
     timed_step: int = 0
+    writer: CheckpointWriter = field(default_factory=CheckpointWriter)
 
     @property
     def method(self) -> AutoMix | AdAutoMix | RivalTraining:
@@ -190,9 +192,9 @@ class Bookkeeper:
 
     def save(self, is_best: bool) -> None:  # noqa: FBT001 - the type of a hook
         """Write `best.pt` before `ckpt.pt`: a kill between the two is made good by resuming."""
-        header = self.header()
-        for name in (records.BEST, records.CHECKPOINT) if is_best else (records.CHECKPOINT,):
-            save_checkpoint(self.folder / name, self.training, self.state, header)
+        names = (records.BEST, records.CHECKPOINT) if is_best else (records.CHECKPOINT,)
+        paths = [self.folder / name for name in names]
+        self.writer.save(paths, self.training, self.state, self.header())
         self.restart_clock()
 
     def finish(self) -> dict[str, Any]:

@@ -168,7 +168,7 @@ def carry_out(prepared: Prepared, folder: Path, checkpoint: Checkpoint | None) -
         prepared.settings, prepared.splits, training, state, folder, metrics, progress
     )
     stop = StopRequest(accelerator)
-    with progress, stop:
+    with progress, stop, books.writer:
         fit(training, plan, state, books.hooks(stop))
     return books.finish()
 

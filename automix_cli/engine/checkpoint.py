@@ -76,17 +76,28 @@ def written_atomically(path: Path) -> Iterator[Path]:
 def save_checkpoint(path: Path, training: Training, state: TrainState, header: Header) -> None:
     """Write everything that resuming needs to `path`; called on every process, the main one writes.
 
-    Only the running sums of the losses differ between processes: one row of each is kept.
-
     Raises:
         CheckpointError: the file cannot be written (full disk, read-only folder); the old one
             stays.
     """
+    content = checkpoint_content(training, state, header)
+    if content is not None:
+        write_checkpoint(path, content)
+
+
+def checkpoint_content(
+    training: Training, state: TrainState, header: Header
+) -> dict[str, Any] | None:
+    """What a checkpoint holds, tensors shared with the training; None but on the main process.
+
+    Called on every process: only the running sums of the losses differ between processes, and one
+    row of each is kept.
+    """
     accelerator = training.accelerator
     rows = None if state.sums is None else accelerator.gather(state.sums[None])
     if not accelerator.is_main_process:
-        return
-    content = {
+        return None
+    return {
         "format": FORMAT,
         "version": VERSION,
         "header": asdict(header),
@@ -95,9 +106,18 @@ def save_checkpoint(path: Path, training: Training, state: TrainState, header: H
         "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else None,
         "state": {**{each.name: getattr(state, each.name) for each in fields(state)}, "sums": rows},
     }
+
+
+def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
+    """Write such content to `path`.
+
+    Raises:
+        CheckpointError: the file cannot be written (full disk, read-only folder); the old one
+            stays.
+    """
     try:
         with written_atomically(path) as partial:
-            torch.save(content, partial)
+            torch.save(dict(content), partial)
     except (OSError, RuntimeError) as problem:  # torch reports a full disk as RuntimeError
         raise CheckpointError(
             f"cannot write `{path}`: {problem}",

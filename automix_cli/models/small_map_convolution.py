@@ -112,7 +112,14 @@ class _Convolution(torch.autograd.Function):
         wants_maps, wants_weight = ctx.needs_input_grad
         of_maps: Tensor | None = None
         if wants_maps:
-            geometry = [1, 1], [1, 1], [1, 1], False, [0, 0], 1  # stride, border, ...: the plain ones
+            geometry = (
+                [1, 1],
+                [1, 1],
+                [1, 1],
+                False,
+                [0, 0],
+                1,
+            )  # stride, border, ...: the plain ones
             of_maps, _, _ = torch.ops.aten.convolution_backward(
                 arriving[0], maps, weight, None, *geometry, [True, False, False]
             )
