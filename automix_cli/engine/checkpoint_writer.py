@@ -31,9 +31,15 @@ class CheckpointWriter:
         self._pending: Future[None] | None = None
 
     def __enter__(self) -> CheckpointWriter:
+        """Nothing to do: the thread starts with the first checkpoint."""
         return self
 
     def __exit__(self, *error: object) -> None:
+        """Wait for the last checkpoint.
+
+        Raises:
+            CheckpointError: it could not be written.
+        """
         self._thread.shutdown(wait=True)
         self.wait()
 
