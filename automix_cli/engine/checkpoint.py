@@ -73,18 +73,6 @@ def written_atomically(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def save_checkpoint(path: Path, training: Training, state: TrainState, header: Header) -> None:
-    """Write everything that resuming needs to `path`; called on every process, the main one writes.
-
-    Raises:
-        CheckpointError: the file cannot be written (full disk, read-only folder); the old one
-            stays.
-    """
-    content = checkpoint_content(training, state, header)
-    if content is not None:
-        write_checkpoint(path, content)
-
-
 def checkpoint_content(
     training: Training, state: TrainState, header: Header
 ) -> dict[str, Any] | None:

@@ -66,7 +66,7 @@ class SmallMapConv2d(nn.Conv2d):
     It is made of one by `use_minimal_filtering`.
     """
 
-    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: A002 - torch's name
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if bias is None and _is_served(input, weight):
             return cast(Tensor, _Convolution.apply(input, weight))
         return super()._conv_forward(input, weight, bias)
@@ -112,14 +112,8 @@ class _Convolution(torch.autograd.Function):
         wants_maps, wants_weight = ctx.needs_input_grad
         of_maps: Tensor | None = None
         if wants_maps:
-            geometry = (
-                [1, 1],
-                [1, 1],
-                [1, 1],
-                False,
-                [0, 0],
-                1,
-            )  # stride, border, ...: the plain ones
+            stride, border, dilation, output_border = [1, 1], [1, 1], [1, 1], [0, 0]
+            geometry = stride, border, dilation, False, output_border, 1
             of_maps, _, _ = torch.ops.aten.convolution_backward(
                 arriving[0], maps, weight, None, *geometry, [True, False, False]
             )

@@ -62,12 +62,17 @@ def test_a_file_that_cannot_be_written_is_reported(
     prepare: Prepare, tmp_path: Path, then: str
 ) -> None:
     training, missing = prepare().training, [tmp_path / "no folder" / "ckpt.pt"]
-    with pytest.raises(CheckpointError, match="cannot write"), CheckpointWriter() as writer:
-        writer.save(missing, training, TrainState(), HEADER)
-        if then == "another save":
+
+    def write() -> None:
+        with CheckpointWriter() as writer:
             writer.save(missing, training, TrainState(), HEADER)
-        if then == "an exception":
-            raise RuntimeError(then)
+            if then == "another save":
+                writer.save(missing, training, TrainState(), HEADER)
+            if then == "an exception":
+                raise RuntimeError(then)
+
+    with pytest.raises(CheckpointError, match="cannot write"):
+        write()
 
 
 def test_a_copy_shares_no_memory_and_keeps_values_and_kinds() -> None:

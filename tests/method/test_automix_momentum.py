@@ -136,7 +136,7 @@ def test_a_full_clean_pass_is_early_where_it_would_move_nothing(
     labels: Tensor,
     draws: Draws,
     options: dict[str, str],
-    is_early: bool,  # noqa: FBT001 - a parameter of a test
+    is_early: bool,
 ) -> None:
     automix = make_automix(**options)
     passes: list[int] = []
