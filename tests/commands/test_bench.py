@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
-from pathlib import Path
-
 import pytest
 import torch
 
