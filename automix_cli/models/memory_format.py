@@ -49,17 +49,24 @@ def keep_in_one_piece(stage: nn.Module, height: int, width: int) -> None:
         height: h of them.
         width: w of them.
     """
-    if height * width > _MOST_CELLS or not any(map(_is_wide, stage.modules())):
+    if height * width > _MOST_CELLS or not _is_wide(stage):
         return
     stage.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
     stage.register_forward_pre_hook(_in_one_piece)
     use_minimal_filtering(stage, _FEWEST_CHANNELS)
 
 
-def _is_wide(module: nn.Module) -> bool:
-    """Whether it is an undivided 3x3 convolution of many channels: what was measured."""
-    is_dense = isinstance(module, nn.Conv2d) and module.groups == 1
-    return is_dense and module.kernel_size == (3, 3) and module.in_channels >= _FEWEST_CHANNELS
+def _is_wide(stage: nn.Module) -> bool:
+    """Whether it consists of undivided 3x3 convolutions of many channels: what was measured.
+
+    Those that shrink the map may be others.
+    """
+    convolutions = [each for each in stage.modules() if isinstance(each, nn.Conv2d)]
+    staying = [each for each in convolutions if each.stride == (1, 1)]
+    return bool(staying) and all(
+        each.groups == 1 and each.kernel_size == (3, 3) and each.in_channels >= _FEWEST_CHANNELS
+        for each in staying
+    )
 
 
 def _in_one_piece(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

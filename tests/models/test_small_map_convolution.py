@@ -108,3 +108,10 @@ def test_a_copy_and_the_state_are_those_of_any_convolution(filtered: nn.Sequenti
     assert list(twin.state_dict()) == list(stage().state_dict())
     stage().load_state_dict(twin.state_dict())
     assert type(twin[1]) is SmallMapConv2d
+
+
+def test_a_stage_of_bottlenecks_stays_channels_last() -> None:
+    network = nn.Sequential(nn.Conv2d(WIDE, WIDE, 1), nn.Conv2d(WIDE, WIDE, 3, padding=1))
+    use_channels_last(network)
+    keep_in_one_piece(network, 4, 4)
+    assert not network[1].weight.is_contiguous()
