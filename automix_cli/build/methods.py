@@ -63,8 +63,9 @@ def classifier(
         raise SettingsError(f"cannot build the model: {problem}", hint="see `[model]`") from problem
     if model.channels_last:
         use_channels_last(network)
-        for stage, height, width in network.named_stages():
-            keep_in_one_piece(stage, height, width)
+        if not torch.accelerator.is_available():  # it wants all weights channels last
+            for stage, height, width in network.named_stages():
+                keep_in_one_piece(stage, height, width)
     return network
 
 
