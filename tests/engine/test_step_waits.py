@@ -1,6 +1,9 @@
 """Nothing in a training step waits for the device: no value of a tensor is asked for."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -31,6 +34,19 @@ class Trap(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@contextmanager
+def trap() -> Iterator[None]:
+    """The same, and methods that read the values without an operation."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the host waits for the device: a tensor's values are read")
+
+    with ExitStack() as patches, Trap():
+        for name in ("tolist", "numpy", "cpu"):
+            patches.enter_context(mock.patch.object(torch.Tensor, name, refuse))
+        yield
+
+
 @pytest.mark.parametrize("precision", ["no", "bf16"])
 @pytest.mark.parametrize("method", ["automix", "samix", "adautomix", "cutmix"])
 def test_a_step_with_optimizer_and_momentum_update_does_not_wait(
@@ -39,7 +55,7 @@ def test_a_step_with_optimizer_and_momentum_update_does_not_wait(
     prepared = prepare(f"mix.method={method}", f"train.mixed_precision={precision}")
     training = prepared.training
     (batch,) = micro_batches(training, 0, 0)
-    with Trap():
+    with trap():
         train_step(
             training.accelerator,
             training.model,
@@ -52,13 +68,14 @@ def test_a_step_with_optimizer_and_momentum_update_does_not_wait(
 def test_the_trap_is_armed() -> None:
     numbers = torch.arange(3)
     for wait in (
-        numbers.sum().item,
-        numbers.tolist,
+        lambda: numbers.sum().item(),
+        lambda: numbers.tolist(),
+        lambda: numbers.numpy(),
         lambda: bool(numbers[0]),
         lambda: numbers[numbers > 1],
-        numbers.unique,
+        lambda: numbers.unique(),
     ):
-        with Trap(), pytest.raises(AssertionError, match="the host waits"):
+        with trap(), pytest.raises(AssertionError, match="the host waits"):
             wait()
 
 
