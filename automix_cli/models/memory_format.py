@@ -6,8 +6,8 @@ channels last gives such maps whatever it is given, so nothing but the weights h
 
 An exception are wide convolutions over maps of a few pixels, the last stage of a ResNet for images
 of 32 pixels: on a CPU they are faster with every channel's map in one piece (512 channels, 4x4
-maps, forward and backward: by 10 %, in bf16 by 20 %). There weights and maps change their layout back, and weight
-gradients come by `small_map_convolution`.
+maps, forward and backward: by 10 %, in bf16 by 20 %). There weights and maps change their layout
+back, and weight gradients come by `small_map_convolution`.
 
 Legend: n images, c channels, h w feature map.
 """
