@@ -17,10 +17,18 @@ WAITING = (
     torch.ops.aten._local_scalar_dense,  # item, tolist, bool, float, int
     torch.ops.aten.equal,
     torch.ops.aten.is_nonzero,
-    torch.ops.aten.nonzero,  # masks as indices too
+    torch.ops.aten.nonzero,
     torch.ops.aten.masked_select,
     torch.ops.aten._unique2,
 )
+
+
+def indexes_by_mask(operation: Any, arguments: tuple[Any, ...]) -> bool:
+    """Whether it picks the places where a mask is true, which have to be counted first."""
+    if operation not in (torch.ops.aten.index, torch.ops.aten.index_put):
+        return False
+    indices = [each for each in arguments[1] if each is not None]
+    return any(each.dtype in (torch.bool, torch.uint8) for each in indices)
 
 
 class Trap(TorchDispatchMode):
@@ -29,7 +37,7 @@ class Trap(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        if func.overloadpacket in WAITING:
+        if func.overloadpacket in WAITING or indexes_by_mask(func.overloadpacket, args):
             raise AssertionError(f"the host waits for the device: `{func}`")
         return func(*args, **(kwargs or {}))
 
