@@ -22,6 +22,7 @@ COMMANDS = [
     ["robustness"],
     ["export"],
     ["inspect"],
+    ["import-openmixup"],
     ["visualize-masks"],
     ["settings"],
     ["presets"],

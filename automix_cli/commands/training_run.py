@@ -11,6 +11,7 @@ from typing import cast
 
 from automix_cli import build
 from automix_cli.commands.bookkeeping import Bookkeeper
+from automix_cli.commands.mask_progress import mask_progress
 from automix_cli.commands.rehearsal import rehearse
 from automix_cli.commands.requests import TrainRequest
 from automix_cli.data.datasets import DataSplits, load_splits
@@ -149,7 +150,7 @@ def carry_out(prepared: Prepared, folder: Path, checkpoint: Checkpoint | None) -
     training, plan = prepared.training, prepared.plan
     accelerator = training.accelerator
     state = TrainState() if checkpoint is None else restore(checkpoint, training)
-    metrics = None
+    metrics, masks = None, None
     if accelerator.is_main_process:
         kept = 0 if checkpoint is None else checkpoint.header.metrics_bytes
         metrics = records.Metrics(folder / records.METRICS, keep_bytes=kept)
@@ -158,6 +159,7 @@ def carry_out(prepared: Prepared, folder: Path, checkpoint: Checkpoint | None) -
         )
         records.append_environment(folder / "environment.json", entry)
         announce(prepared, folder, state, checkpoint)
+        masks = mask_progress(prepared.settings, prepared.splits, training, folder, state.step)
     progress = TrainProgress(
         plan.total_steps,
         state.step,
@@ -165,7 +167,7 @@ def carry_out(prepared: Prepared, folder: Path, checkpoint: Checkpoint | None) -
         is_silent=not accelerator.is_main_process,
     )
     books = Bookkeeper(
-        prepared.settings, prepared.splits, training, state, folder, metrics, progress
+        prepared.settings, prepared.splits, training, state, folder, metrics, progress, masks
     )
     stop = StopRequest(accelerator)
     with progress, stop, books.writer:
