@@ -95,16 +95,6 @@ def checkpoint_content(
     }
 
 
-def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
-    """Write such content to `path`.
-
-    Raises:
-        CheckpointError: the file cannot be written (full disk, read-only folder); the old one
-            stays.
-    """
-    _write(path, content, hint="free some space and resume; the previous checkpoint is intact")
-
-
 def save_imported(path: Path, model: Mapping[str, Tensor], header: Header) -> None:
     """Write weights that come from elsewhere, with nothing to go on training from.
 
@@ -118,18 +108,23 @@ def save_imported(path: Path, model: Mapping[str, Tensor], header: Header) -> No
         "scaler": None,
         "state": _plain(TrainState()),
     }
-    _write(path, content, hint="free some space, or name a file elsewhere")
+    write_checkpoint(path, content, hint="free some space, or name a file elsewhere")
 
 
 def _plain(state: TrainState) -> dict[str, Any]:
     return {each.name: getattr(state, each.name) for each in fields(state)}
 
 
-def _write(path: Path, content: Mapping[str, Any], *, hint: str) -> None:
-    """Write a checkpoint in one step.
+def write_checkpoint(
+    path: Path,
+    content: Mapping[str, Any],
+    *,
+    hint: str = "free some space and resume; the previous checkpoint is intact",
+) -> None:
+    """Write such content in one step.
 
     Raises:
-        CheckpointError: it cannot be written; the old one stays.
+        CheckpointError: it cannot be written (full disk, read-only folder); the old one stays.
     """
     try:
         with written_atomically(path) as partial:
