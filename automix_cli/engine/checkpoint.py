@@ -79,8 +79,7 @@ def checkpoint_content(
 ) -> dict[str, Any] | None:
     """What a checkpoint holds, tensors shared with the training; None but on the main process.
 
-    Called on every process: only the running sums of the losses differ between processes, and one
-    row of each is kept.
+    Called on every process: only their running sums of losses differ, and one row of each is kept.
     """
     accelerator = training.accelerator
     rows = None if state.sums is None else accelerator.gather(state.sums[None])
