@@ -45,6 +45,7 @@ from automix_cli.cli.options import (
     with_hyphens,
 )
 from automix_cli.cli.presets import presets_app
+from automix_cli.cli.report import report
 from automix_cli.cli.robustness import robustness
 from automix_cli.cli.visualize_masks import visualize_masks
 
@@ -149,6 +150,7 @@ app.command("bench")(bench)
 app.command("export")(export)
 app.command("inspect")(inspect)
 app.command("compare")(compare)
+app.command("report")(report)
 app.command("visualize-masks", cls=MasksCommand)(visualize_masks)
 
 
