@@ -38,17 +38,17 @@ class Line:
 
 
 def curve_panel(
-    lines: Sequence[Line], label: str, *, is_percent: bool = False, background: Background = "light"
+    lines: Sequence[Line], *, is_percent: bool = False, background: Background = "light"
 ) -> Figure:
     """Draw one quantity over the epochs.
 
     Args:
         lines: What to draw; of one line alone there is no legend.
-        label: Of the vertical axis.
         is_percent: Whether heights are shares, to be shown in percent.
         background: What it is drawn on.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     with style(background):
         figure = Figure(figsize=(4.3, 2.9), layout="constrained")
@@ -56,7 +56,8 @@ def curve_panel(
         axes.set_axisbelow(True)
         drawn = [_draw(axes, line, 100.0 if is_percent else 1.0) for line in lines]
         axes.set_xlabel("epoch")
-        axes.set_ylabel(label, parse_math=False)
+        axes.xaxis.set_major_locator(MaxNLocator(7, steps=(1, 2, 5, 10), integer=_is_long(lines)))
+        axes.set_ylabel("%" if is_percent else "")
         axes.margins(x=0.02)
         if len(lines) > 1:
             labels = [legend_label(line.label) for line in lines]
@@ -70,13 +71,17 @@ def _draw(axes: Axes, line: Line, scale: float) -> Line2D:
     (drawn,) = axes.plot(
         places,
         [scale * each if math.isfinite(each) else math.nan for each in heights],
-        LINES[line.number // len(COLOURS) % len(LINES)],
+        LINES[line.number % len(LINES)],
         color=COLOURS[line.number % len(COLOURS)],
         marker="o" if len(places) < 2 else "",
         markersize=4,
         linewidth=1.6,
     )
     return drawn
+
+
+def _is_long(lines: Sequence[Line]) -> bool:
+    return max((line.places[-1] for line in lines), default=0) >= 5
 
 
 def thinned(

@@ -65,7 +65,9 @@ def panels(runs: Sequence[ReportedRun], names: Sequence[str]) -> list[Figure]:
 
 def differs(runs: Sequence[ReportedRun], name: str, other: str) -> bool:
     """Whether two numbers of the training records are ever unlike."""
-    return any(each.get(name) != each.get(other) for run in runs for each in run.training)
+    return any(
+        each.get(name, each.get(other)) != each.get(other) for run in runs for each in run.training
+    )
 
 
 def panel(
@@ -80,9 +82,7 @@ def panel(
         name="curve-" + "".join(each if each.isalnum() else "-" for each in name),
         title=title,
         alt=f"{label} over the epochs; at the end {last}",
-        draw=lambda background: curve_panel(
-            drawn, label, is_percent=is_percent, background=background
-        ),
+        draw=lambda background: curve_panel(drawn, is_percent=is_percent, background=background),
     )
 
 

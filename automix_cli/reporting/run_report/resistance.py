@@ -60,7 +60,7 @@ def _group(number: int, group: Mapping[str, Record]) -> list[Block]:
     figures = tuple(
         Figure(
             name=f"robustness-{number}-{part}",
-            title=f"{title}; {images_of(content)}",
+            title=title,
             alt=f"{title} of {', '.join(models)}; the numbers are in the table below",
             draw=partial(_drawn, content, models, part),
         )
@@ -68,7 +68,7 @@ def _group(number: int, group: Mapping[str, Record]) -> list[Block]:
         if part in first
     )
     tables = [make(models) for part, make in TABLES.items() if part in first]
-    return [Gallery(figures), *tables]
+    return [Paragraph(f"Measured on {images_of(content)}."), Gallery(figures), *tables]
 
 
 def _drawn(content: Record, models: Mapping[str, Record], part: str, background: Any) -> Any:
@@ -77,7 +77,10 @@ def _drawn(content: Record, models: Mapping[str, Record], part: str, background:
         legend_label(label): {"clean": model["clean"], part: model[part]}
         for label, model in models.items()
     }
-    return robustness_figure({**content, "models": alone}, background=background)
+    figure = robustness_figure({**content, "models": alone}, background=background)
+    figure.suptitle("")  # the page has said both
+    figure.axes[0].set_title("")
+    return figure
 
 
 def _table(caption: str, first: str, models: Mapping[str, Any], rows: list[list[str]]) -> Table:
