@@ -41,6 +41,7 @@ from automix_cli.cli.options import (
     PrintConfig,
     Seed,
     Set,
+    Tracker,
     terminal_width,
     with_hyphens,
 )
@@ -98,6 +99,7 @@ def train(  # noqa: PLR0913 - Typer reads the flags from the signature
     batch_size: BatchSize = None,
     device: Device = None,
     mixed_precision: MixedPrecision = None,
+    tracker: Tracker = None,
     resume: Annotated[
         str | None,
         typer.Option(
@@ -135,6 +137,7 @@ def train(  # noqa: PLR0913 - Typer reads the flags from the signature
         Flag("--batch-size", "train.batch_size", batch_size),
         Flag("--device", "run.device", device),
         Flag("--mixed-precision", "train.mixed_precision", mixed_precision),
+        Flag("--tracker", "train.trackers", ",".join(tracker) if tracker else None),
     )
     overrides = Overrides(
         preset=preset,

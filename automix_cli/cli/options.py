@@ -97,6 +97,13 @@ Epochs = Annotated[int | None, typer.Option(help="Passes over the training image
 BatchSize = Annotated[
     int | None, typer.Option("--batch-size", "-b", help="Images at a time, over all processes.")
 ]
+Tracker = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Show the run in an experiment tracker too; repeatable.",
+        metavar="tensorboard|wandb|mlflow",
+    ),
+]
 DryRun = Annotated[
     bool,
     typer.Option(

@@ -24,6 +24,7 @@ from automix_cli.data.datasets import DataSplits, Images
 from automix_cli.engine.checkpoint import Header, save_checkpoint, save_classifier
 from automix_cli.engine.loop import Hooks, Training, TrainState
 from automix_cli.engine.runtime import StopRequest, add_over_processes, peak_memory_bytes
+from automix_cli.engine.trackers import Trackers
 from automix_cli.evaluation.accuracy import measure
 from automix_cli.method import AdAutoMix, AutoMix, RivalTraining, estimate_batch_norm
 from automix_cli.models.classifier import Classifier
@@ -52,6 +53,7 @@ class Bookkeeper:
     state: TrainState
     folder: Path
     metrics: records.Metrics | None  # None on every process but the main one
+    trackers: Trackers  # those of every process but the main one are none
     progress: TrainProgress
     timed_since: float = 0.0
     timed_step: int = 0
@@ -105,9 +107,10 @@ class Bookkeeper:
         return {"step": step, "epoch": step / self.training.batches.steps_per_epoch}
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Add a line to `metrics.jsonl`."""
+        """Add a line to `metrics.jsonl`, then show it in the trackers."""
         if self.metrics is not None:
             self.metrics.append(record)
+        self.trackers.log(record)
 
     def evaluate(self) -> bool:
         """Measure every head on every split, and say whether the judged one is the best so far."""

@@ -98,8 +98,9 @@ def ask_for_everything(run: ReportedRun) -> None:
         TypeError, ValueError, AttributeError: something is of another kind.
     """
     run.judged.get("top1")
-    for name in () if run.summary is None else ("step", "epochs", "seconds", "peak_memory_bytes"):
-        float(run.summary[name])
+    summary = run.summary
+    for name in () if summary is None else ("step", "epochs", "seconds", "peak_memory_bytes"):
+        float(summary[name])
     for session in run.sessions:
         dict(session.get("software", {}))
 

@@ -65,9 +65,8 @@ def panels(runs: Sequence[ReportedRun], names: Sequence[str]) -> list[Figure]:
 
 def differs(runs: Sequence[ReportedRun], name: str, other: str) -> bool:
     """Whether two numbers of the training records are ever unlike."""
-    return any(
-        each.get(name, each.get(other)) != each.get(other) for run in runs for each in run.training
-    )
+    records = [each for run in runs for each in run.training if name in each]
+    return any(each[name] != each.get(other) for each in records)
 
 
 def panel(

@@ -68,7 +68,7 @@ def _group(number: int, group: Mapping[str, Record]) -> list[Block]:
         if part in first
     )
     tables = [make(models) for part, make in TABLES.items() if part in first]
-    return [Paragraph(f"Measured on {images_of(content)}."), Gallery(figures), *tables]
+    return [Paragraph(f"Images: {images_of(content)}."), Gallery(figures), *tables]
 
 
 def _drawn(content: Record, models: Mapping[str, Record], part: str, background: Any) -> Any:
