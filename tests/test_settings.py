@@ -18,7 +18,7 @@ DEFAULTS = {
     "model.channels_last": True,
     "data.name": "digits",
     "data.dir": "data",
-    "data.download": True,
+    "data.download": None,
     "data.mirror": None,
     "data.csv": None,
     "data.holdout": 0.0,
@@ -168,7 +168,7 @@ def test_every_section_says_what_it_is_about() -> None:
 
 def test_optional_keys_are_unset_by_default_so_that_absent_means_unset() -> None:
     optional = [key for key in all_keys().values() if key.optional]
-    assert len(optional) == 23
+    assert len(optional) == 24
     assert all(key.default is None for key in optional)
 
 

@@ -7,8 +7,11 @@ runs/<preset>/<UTC time>-seed<seed>/
   environment.json        versions, commit, device, command line: one entry a session
   metrics.jsonl           one object a line, appended to; a resume cuts what it will write again
   ckpt.pt  best.pt        the newest and the best checkpoint
+  trackers.json           with `--tracker`: by what a tracker knows the run
+  tensorboard/            with `--tracker tensorboard`
   classifier.safetensors  the result, written when the run is finished
   summary.json            its numbers, written last: a run with a summary is finished
+  evaluation/  corruptions/  robustness/  masks/  report.html   what other commands add
 ```
 """
 

@@ -66,8 +66,9 @@ class DataSettings(Section):
     """Folder that holds the data set's official folder, or into which it is downloaded; for
     `data.name` `folder`, the folder of `train` and `test`, or of one folder for each class."""
 
-    download: bool = True
-    """Whether missing data may be downloaded; their checksum is verified either way."""
+    download: bool | None = None
+    """Whether missing data may be downloaded; unset: sets of at most 20 GB. Checksums are verified
+    either way."""
 
     mirror: Annotated[str, AfterValidator(_usable_address)] | None = None
     """Address that is asked before the official one, for the same archive names; unset: none."""
@@ -151,6 +152,13 @@ class DataSettings(Section):
     """Threads per training process that make images, where they are not made in whole batches on
     the device; 0: none beside its own, unset: one for each core, at most 8. Changes speed, not the
     numbers."""
+
+    @property
+    def identity(self) -> str:
+        """Which images: a data set by name, or a person's own by the place where they lie."""
+        if self.name == "folder":
+            return f"folder {self.dir.resolve()}"
+        return self.name if self.csv is None else f"csv {self.csv.resolve()}"
 
     @model_validator(mode="after")
     def _table_and_name_agree(self) -> Self:
