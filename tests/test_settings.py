@@ -110,6 +110,7 @@ DEFAULTS = {
     "train.log_every": 50,
     "train.evaluate_every": 1,
     "train.save_every": None,
+    "train.trackers": None,
     "train.max_steps": None,
     "evaluation.batch_size": 500,
     "evaluation.weights": "momentum",

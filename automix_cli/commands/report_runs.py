@@ -98,9 +98,11 @@ def ask_for_everything(run: ReportedRun) -> None:
         TypeError, ValueError, AttributeError: something is of another kind.
     """
     run.judged.get("top1")
-    summary = run.summary
-    for name in () if summary is None else ("step", "epochs", "seconds", "peak_memory_bytes"):
-        float(summary[name])
+    if run.summary is not None:
+        for name in ("step", "epochs"):
+            float(run.summary[name])
+        for name in ("seconds", "peak_memory_bytes"):
+            float(run.summary.get(name, 0))
     for session in run.sessions:
         dict(session.get("software", {}))
 

@@ -12,7 +12,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from automix_cli.engine import trackers
 from automix_cli.settings import training
-
 from tests.commands.conftest import QUICK, Automix, records_of
 
 TRAIN = ("train", "--preset", "digits-tiny", *QUICK)
