@@ -40,7 +40,7 @@ def metric_lines(top1: float) -> list[dict[str, Any]]:
         position = {"step": 10 * epoch, "epoch": float(epoch)}
         speed = {"seconds_per_step": 0.5, "images_per_second": 200.0}
         values = {
-            "learning_rate": 0.1 / epoch,
+            "learning_rate": 0.1,
             "momentum_coefficient": 0.99,
             "loss/total": 3 / epoch,
         }

@@ -12,7 +12,11 @@ from tests.commands.test_report import HOSTILE, PARTS
 
 pytestmark = pytest.mark.slow
 
-HIDDEN = "[...document.querySelectorAll('svg, img, table')].filter(e => !e.closest('details') && e.getBoundingClientRect().width < 40).length"
+HIDDEN = (
+    "[...document.querySelectorAll('svg, img, table')].filter("
+    "e => !e.closest('details') && e.getBoundingClientRect().width < 40).length"
+)
+PAPER = "getComputedStyle(document.documentElement).backgroundColor"
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +52,7 @@ def test_it_is_shown_at_every_width_and_taste_and_asks_for_nothing(
         assert browser.value("document.scripts.length") == 0
         assert browser.requests() == [report.as_uri()]
         assert browser.complaints() == []
-        papers[colours] = browser.value(
-            "getComputedStyle(document.documentElement).backgroundColor"
-        )
+        papers[colours] = browser.value(PAPER)
     assert papers["light"] != papers["dark"]
 
 
