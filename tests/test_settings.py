@@ -42,6 +42,7 @@ DEFAULTS = {
     "data.test_crop_ratio": 1.0,
     "data.repeats": 1,
     "data.storage": "auto",
+    "data.decode_on": "cpu",
     "data.workers": None,
     "mix.method": "automix",
     "mix.alpha": None,  # the method's own

@@ -148,6 +148,11 @@ class DataSettings(Section):
     """Where images are kept: all in memory on the training device, or decoded from their files as
     they are needed. `auto`: in memory where the data set is an array, such as CIFAR."""
 
+    decode_on: Literal["cpu", "device"] = "cpu"
+    """Where JPEG files are decoded: by Pillow on the processor, or on the training device by
+    torchvision, which on a CUDA GPU is its JPEG decoder (files are then also cut and resized
+    there). `device` needs image files, `random_resized` crops and no colour operations."""
+
     workers: Index | None = None
     """Threads per training process that make images, where they are not made in whole batches on
     the device; 0: none beside its own, unset: one for each core, at most 8. Changes speed, not the
