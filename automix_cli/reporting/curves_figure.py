@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from automix_cli.reporting.figures import COLOURS, Background, style
+from automix_cli.reporting.figures import COLOURS, LINES, Background, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-LINES = ("-", "--", ":", "-.")
 MOST_POINTS = 500
 """Of a line: where there are more, each drawn point is the mean of as many neighbours."""
 

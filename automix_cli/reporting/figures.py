@@ -23,6 +23,9 @@ PAGE_INK, PAGE_GRID = "#222223", "#dddddc"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#999999")
 """Okabe and Ito (2008), the first ones apart in lightness too: for lines and bars."""
 
+LINES = ("-", "--", ":", "-.")
+"""Line styles, for those who do not see the colours, and for lines upon each other."""
+
 SEQUENTIAL = "cividis"
 """Colour map of magnitudes, as good in grey and to colour-blind people."""
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from automix_cli.reporting.figures import COLOURS, Background, style
+from automix_cli.reporting.figures import COLOURS, LINES, Background, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LINES = ("-", "--", ":", "-.")
 PANELS = {
     "area_mean": "mean area of the mask",
     "entropy": "entropy, bits a pixel",

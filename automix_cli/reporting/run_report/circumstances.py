@@ -17,10 +17,8 @@ from automix_cli.reporting.document.blocks import (
 from automix_cli.reporting.progress import duration
 from automix_cli.reporting.run_report.curves import line_of, panel
 from automix_cli.reporting.run_report.missing import EVALUATION
-from automix_cli.reporting.run_report.reported import Record, ReportedRun
+from automix_cli.reporting.run_report.reported import NOTHING, Record, ReportedRun
 from automix_cli.reporting.training_cost import training_cost
-
-NOTHING = "-"
 
 
 def cost(runs: Sequence[ReportedRun]) -> Section:

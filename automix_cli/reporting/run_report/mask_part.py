@@ -9,10 +9,8 @@ from typing import Any
 from automix_cli.reporting.curves_figure import legend_label
 from automix_cli.reporting.document.blocks import Block, Figure, Gallery, Picture, Section, Table
 from automix_cli.reporting.mask_curves_figure import PANELS, curve_figure
-from automix_cli.reporting.run_report.reported import Record, ReportedRun
+from automix_cli.reporting.run_report.reported import NOTHING, Record, ReportedRun
 from automix_cli.reporting.tables import percent
-
-NOTHING = "-"
 
 
 def masks(runs: Sequence[ReportedRun]) -> Section | None:

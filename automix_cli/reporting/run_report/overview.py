@@ -8,10 +8,8 @@ from typing import Any
 from automix_cli.reporting.document.blocks import Block, Paragraph, Section, Table
 from automix_cli.reporting.progress import duration
 from automix_cli.reporting.run_report.missing import missing_parts
-from automix_cli.reporting.run_report.reported import ReportedRun
+from automix_cli.reporting.run_report.reported import NOTHING, ReportedRun
 from automix_cli.reporting.tables import percent
-
-NOTHING = "-"
 
 Fact = Callable[[ReportedRun], str]
 

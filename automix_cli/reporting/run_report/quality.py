@@ -19,10 +19,9 @@ from automix_cli.reporting.document.blocks import (
     Section,
     Table,
 )
-from automix_cli.reporting.run_report.reported import Record, ReportedRun
+from automix_cli.reporting.run_report.reported import NOTHING, Record, ReportedRun
 from automix_cli.reporting.tables import percent
 
-NOTHING = "-"
 MOST_CLASSES = 200
 
 

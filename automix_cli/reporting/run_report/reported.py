@@ -10,6 +10,9 @@ from typing import Any
 
 Record = Mapping[str, Any]
 
+NOTHING = "-"
+"""What stands in a table where there is no number."""
+
 
 @dataclass(frozen=True)
 class ReportedRun:
