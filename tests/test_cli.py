@@ -23,6 +23,7 @@ COMMANDS = [
     ["robustness"],
     ["export"],
     ["inspect"],
+    ["import-openmixup"],
     ["visualize-masks"],
     ["settings"],
     ["presets"],

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from automix_cli import build
 from automix_cli.commands.heads import accuracy_record
+from automix_cli.commands.mask_progress import MaskProgress
 from automix_cli.data.batches import evaluation_batches
 from automix_cli.data.datasets import DataSplits, Images
 from automix_cli.engine.checkpoint import Header, save_checkpoint, save_classifier
@@ -55,6 +56,7 @@ class Bookkeeper:
     metrics: records.Metrics | None  # None on every process but the main one
     trackers: Trackers  # those of every process but the main one are none
     progress: TrainProgress
+    masks: MaskProgress | None  # None, too, on every process but the main one
     timed_since: float = 0.0
     timed_step: int = 0
 
@@ -76,6 +78,8 @@ class Bookkeeper:
 
     def hooks(self, stop: StopRequest) -> Hooks:
         """What the loop calls."""
+        if self.masks is not None:
+            self.masks.take_if_due(self.state.step)
         self.restart_clock()
         return Hooks(
             advance=self.progress.advance,
@@ -193,6 +197,8 @@ class Bookkeeper:
 
     def save(self, is_best: bool) -> None:  # noqa: FBT001 - the type of a hook
         """Write `best.pt` before `ckpt.pt`: a kill between the two is made good by resuming."""
+        if self.masks is not None:
+            self.masks.keep(self.state.step)
         header = self.header()
         for name in (records.BEST, records.CHECKPOINT) if is_best else (records.CHECKPOINT,):
             save_checkpoint(self.folder / name, self.training, self.state, header)
@@ -200,6 +206,8 @@ class Bookkeeper:
 
     def finish(self) -> dict[str, Any]:
         """Write the portable classifier and the summary; the run is then finished."""
+        if self.masks is not None:
+            self.masks.draw()
         summary = self.summary()
         if self.training.accelerator.is_main_process:
             weights = self.method.momentum_classifier.state_dict()

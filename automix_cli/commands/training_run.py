@@ -11,6 +11,7 @@ from typing import cast
 
 from automix_cli import build
 from automix_cli.commands.bookkeeping import Bookkeeper
+from automix_cli.commands.mask_progress import mask_progress
 from automix_cli.commands.rehearsal import rehearse
 from automix_cli.commands.requests import TrainRequest
 from automix_cli.data.datasets import DataSplits, load_splits
@@ -151,7 +152,7 @@ def carry_out(prepared: Prepared, folder: Path, checkpoint: Checkpoint | None) -
     training, plan = prepared.training, prepared.plan
     accelerator = training.accelerator
     state = TrainState() if checkpoint is None else restore(checkpoint, training)
-    metrics = None
+    metrics, masks = None, None
     if accelerator.is_main_process:
         kept = 0 if checkpoint is None else checkpoint.header.metrics_bytes
         metrics = records.Metrics(folder / records.METRICS, keep_bytes=kept)
@@ -160,12 +161,14 @@ def carry_out(prepared: Prepared, folder: Path, checkpoint: Checkpoint | None) -
         )
         records.append_environment(folder / "environment.json", entry)
         announce(prepared, folder, state, checkpoint)
+        masks = mask_progress(prepared.settings, prepared.splits, training, folder, state.step)
     progress = TrainProgress(
         plan.total_steps,
         state.step,
         plan.steps_per_epoch,
         is_silent=not accelerator.is_main_process,
     )
+<<<<<<< HEAD
     with closing(trackers_of(prepared, folder, state)) as trackers:
         books = Bookkeeper(
             prepared.settings, prepared.splits, training, state, folder, metrics, trackers, progress
@@ -173,6 +176,14 @@ def carry_out(prepared: Prepared, folder: Path, checkpoint: Checkpoint | None) -
         stop = StopRequest(accelerator)
         with progress, stop:
             fit(training, plan, state, books.hooks(stop))
+=======
+    books = Bookkeeper(
+        prepared.settings, prepared.splits, training, state, folder, metrics, progress, masks
+    )
+    stop = StopRequest(accelerator)
+    with progress, stop:
+        fit(training, plan, state, books.hooks(stop))
+>>>>>>> main
     return books.finish()
 
 

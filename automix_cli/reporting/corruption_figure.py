@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from automix_cli.reporting.figures import SEQUENTIAL, Background, style
@@ -41,13 +42,15 @@ def draw_heat_map(record: Mapping[str, Any], *, background: Background = "light"
 
 
 def heading(record: Mapping[str, Any]) -> list[str]:
-    """Say of which images the numbers are, in two lines or three."""
+    """Say of which images the numbers are, in a few lines."""
     lines = [
         f"Top-1 accuracy on {record['data_set']} ({record['origin']})",
         f"{record['num_images']:,} images a cell; clean {100 * record['clean_top1']:.2f} %",
     ]
+    if record["differences"]:
+        lines[1:1] = wrap(record["differences"], 66)
     if record["is_partial"]:
-        lines[1] += f"; PARTIAL: the first {record['num_images']:,} images only"
+        lines[-1] += f"; PARTIAL: the first {record['num_images']:,} images only"
     if record["missing"]:
         lines.append(f"not measured: {', '.join(record['missing'])}")
     return lines

@@ -5,6 +5,7 @@ runs/<preset>/<UTC time>-seed<seed>/
   settings.toml           every setting, reloadable with `--config`
   origins.json            which layer set each of them
   environment.json        versions, commit, device, command line: one entry a session
+  masks/                  of a mix block in training: progress.safetensors, .png, .svg, .gif
   metrics.jsonl           one object a line, appended to; a resume cuts what it will write again
   ckpt.pt  best.pt        the newest and the best checkpoint
   trackers.json           with `--tracker`: by what a tracker knows the run
@@ -37,6 +38,7 @@ CLASSIFIER = "classifier.safetensors"
 SUMMARY = "summary.json"
 SETTINGS = "settings.toml"
 METRICS = "metrics.jsonl"
+MASKS = "masks"
 
 
 def default_folder(preset: str | None, method: str, seed: int) -> Path:
