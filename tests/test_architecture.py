@@ -47,12 +47,9 @@ THIRD_PARTY: dict[str, set[str]] = {
     "google": {"commands"},  # protobuf, whose error onnx shows
     "safetensors": {"engine"},
     "matplotlib": {"reporting"},
-<<<<<<< HEAD
     "jinja2": {"reporting"},
     "markupsafe": {"reporting"},
-=======
     "huggingface_hub": {"commands"},
->>>>>>> main
     "pyautoattack": {"evaluation"},
     "jaxtyping": {"method", "models", "evaluation"},
     "numpy": {

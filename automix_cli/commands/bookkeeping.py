@@ -36,8 +36,7 @@ from automix_cli.settings.mix import LEARNED
 from automix_cli.settings.toml import as_saved
 
 Labelled = Iterable[tuple[Tensor, Tensor]]
-NUM_IMAGES_FOR_BATCH_NORM = 10_000
-"""Training images that re-estimate batch norm when `mix.momentum_buffers` is `precise`."""
+NUM_IMAGES_FOR_BATCH_NORM = 10_000  # that re-estimate it when `mix.momentum_buffers` is `precise`
 
 
 @dataclass

@@ -43,7 +43,8 @@ def with_measurements(run: ReportedRun) -> ReportedRun:
     for path in paths:
         if path.is_file():
             run = with_content(run, path, *read_measurement(path))
-    return run
+    progress = run.folder / missing.MASKS / "progress.png"  # training takes it
+    return replace(run, mask_progress=progress.read_bytes()) if progress.is_file() else run
 
 
 def read_measurement(path: Path) -> tuple[str, dict[str, Any]]:

@@ -168,22 +168,21 @@ def carry_out(prepared: Prepared, folder: Path, checkpoint: Checkpoint | None) -
         plan.steps_per_epoch,
         is_silent=not accelerator.is_main_process,
     )
-<<<<<<< HEAD
     with closing(trackers_of(prepared, folder, state)) as trackers:
         books = Bookkeeper(
-            prepared.settings, prepared.splits, training, state, folder, metrics, trackers, progress
+            prepared.settings,
+            prepared.splits,
+            training,
+            state,
+            folder,
+            metrics,
+            trackers,
+            progress,
+            masks,
         )
         stop = StopRequest(accelerator)
         with progress, stop:
             fit(training, plan, state, books.hooks(stop))
-=======
-    books = Bookkeeper(
-        prepared.settings, prepared.splits, training, state, folder, metrics, progress, masks
-    )
-    stop = StopRequest(accelerator)
-    with progress, stop:
-        fit(training, plan, state, books.hooks(stop))
->>>>>>> main
     return books.finish()
 
 

@@ -164,11 +164,10 @@ class TrainSettings(Section):
     save_every: Count | None = None
     """Steps between two checkpoints, besides the one at the end of every epoch; unset: none."""
 
-<<<<<<< HEAD
     trackers: str | None = None
     """Experiment trackers that show what `metrics.jsonl` holds, separated by commas:
     `tensorboard`, `wandb`, `mlflow`; unset: none."""
-=======
+
     masks_every: Count | None = None
     """Epochs between two pictures of the mix block's masks, always of the same pairs of test
     images; unset: a tenth of `epochs`. The first is taken before the first step. They change no
@@ -177,7 +176,6 @@ class TrainSettings(Section):
     masks_pairs: Index = 4
     """How many pairs these pictures show; 0 takes none. AutoMix, SAMix and AdAutoMix: the others
     learn no masks."""
->>>>>>> main
 
     max_steps: Count | None = None
     """Stop after so many steps in all; unset: after `epochs`. Schedules are still those of

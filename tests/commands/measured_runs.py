@@ -187,5 +187,6 @@ def write_measured(
     for name, content in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(json.dumps(content))
-    (folder / "masks" / "masks.png").write_bytes(PIXEL)
+    for name in ("masks.png", "progress.png"):
+        (folder / "masks" / name).write_bytes(PIXEL)
     return folder

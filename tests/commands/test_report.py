@@ -131,6 +131,7 @@ def test_a_page_on_two_runs_has_all_parts_with_the_numbers_of_both(automix: Auto
     assert "pgd-10, linf 8/255 40.00 % (30.0 to 50.0)" in page.text
     assert "mean, weather 50.00 % 50.00 %" in page.text
     assert "automix train --preset 'a preset'" in page.text
+    assert {"Pairs, masks and mixtures, b", "Masks during the training, b"} <= page.figures.keys()
     assert page.figures["loss/total"] == "loss/total over the epochs; at the end a: 0.75; b: 0.75"
 
 
@@ -213,7 +214,7 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(automix: Automi
         (folder / f"{name}.json").unlink()
     (folder / "robustness/robustness.json").unlink()
     page = told(folder)
-    assert page.anchors == ["overview", "curves", "cost", "settings", "environment", "commands"]
+    assert page.anchors == [*PARTS[:2], "masks", *PARTS[6:]]  # the masks of the training alone
     assert "40 so far, of 4 epochs: not finished" in page.text
     for command in (
         "automix train --resume runs/a",

@@ -21,8 +21,18 @@ def masks(runs: Sequence[ReportedRun]) -> Section | None:
         if run.masks is not None
         for method, record in run.masks["methods"].items()
     }
+    progress = tuple(
+        Picture(
+            name=f"masks-{number}-progress",
+            title=f"Masks during the training, {run.label}",
+            alt="the masks of the same pairs of test images, from epoch to epoch",
+            content=run.mask_progress,
+        )
+        for number, run in enumerate(runs)
+        if run.mask_progress is not None
+    )
     if not methods:
-        return None
+        return Section("masks", "Masks", (Gallery(progress),)) if progress else None
     figures = tuple(
         Figure(
             name=f"masks-{key.replace('_', '-')}",
@@ -44,7 +54,7 @@ def masks(runs: Sequence[ReportedRun]) -> Section | None:
         for page, content in enumerate(run.mask_pages, start=1)
     )
     blocks: list[Block] = [Gallery(figures)] if figures else []
-    return Section("masks", "Masks", (*blocks, mask_table(methods), Gallery(pages)))
+    return Section("masks", "Masks", (*blocks, mask_table(methods), Gallery((*pages, *progress))))
 
 
 def _name(run: ReportedRun, method: str) -> str:

@@ -32,6 +32,7 @@ class ReportedRun:
             all networks there; None where it was not measured.
         masks: What `automix visualize-masks` wrote, or None.
         mask_pages: Its pages as PNG files.
+        mask_progress: The picture of the masks that training took, or None.
         can_resume: Whether there is a checkpoint to go on from.
         notes: What a reader must know of the files.
     """
@@ -48,6 +49,7 @@ class ReportedRun:
     robustness: Record | None = None
     masks: Record | None = None
     mask_pages: Sequence[bytes] = ()
+    mask_progress: bytes | None = None
     can_resume: bool = False
     notes: Sequence[str] = ()
 
