@@ -93,6 +93,7 @@ def corruption(folder: Path) -> dict[str, Any]:
         "num_images": 1000,
         "is_partial": False,
         "missing": ["frost"],
+        "differences": None,
         "clean_top1": 0.9,
         "corruptions": {"snow": {"group": "weather", "top1": [0.6, 0.5, 0.4]}},
         "means": {"weather": mean, "mean19": mean},
