@@ -26,6 +26,7 @@ from automix_cli.engine.checkpoint import Header, save_classifier
 from automix_cli.engine.checkpoint_writer import CheckpointWriter
 from automix_cli.engine.loop import Hooks, Training, TrainState
 from automix_cli.engine.runtime import StopRequest, add_over_processes, peak_memory_bytes
+from automix_cli.engine.trackers import Trackers
 from automix_cli.evaluation.accuracy import measure
 from automix_cli.method import AdAutoMix, AutoMix, RivalTraining, estimate_batch_norm
 from automix_cli.models.classifier import Classifier
@@ -36,8 +37,7 @@ from automix_cli.settings.mix import LEARNED
 from automix_cli.settings.toml import as_saved
 
 Labelled = Iterable[tuple[Tensor, Tensor]]
-NUM_IMAGES_FOR_BATCH_NORM = 10_000
-"""Training images that re-estimate batch norm when `mix.momentum_buffers` is `precise`."""
+NUM_IMAGES_FOR_BATCH_NORM = 10_000  # that re-estimate it when `mix.momentum_buffers` is `precise`
 
 
 @dataclass
@@ -54,6 +54,7 @@ class Bookkeeper:
     state: TrainState
     folder: Path
     metrics: records.Metrics | None  # None on every process but the main one
+    trackers: Trackers  # those of every process but the main one are none
     progress: TrainProgress
     masks: MaskProgress | None  # None, too, on every process but the main one
     timed_since: float = 0.0
@@ -111,9 +112,10 @@ class Bookkeeper:
         return {"step": step, "epoch": step / self.training.batches.steps_per_epoch}
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Add a line to `metrics.jsonl`."""
+        """Add a line to `metrics.jsonl`, then show it in the trackers."""
         if self.metrics is not None:
             self.metrics.append(record)
+        self.trackers.log(record)
 
     def evaluate(self) -> bool:
         """Measure every head on every split, and say whether the judged one is the best so far."""

@@ -8,8 +8,11 @@ runs/<preset>/<UTC time>-seed<seed>/
   masks/                  of a mix block in training: progress.safetensors, .png, .svg, .gif
   metrics.jsonl           one object a line, appended to; a resume cuts what it will write again
   ckpt.pt  best.pt        the newest and the best checkpoint
+  trackers.json           with `--tracker`: by what a tracker knows the run
+  tensorboard/            with `--tracker tensorboard`
   classifier.safetensors  the result, written when the run is finished
   summary.json            its numbers, written last: a run with a summary is finished
+  evaluation/  corruptions/  robustness/  masks/  report.html   what other commands add
 ```
 """
 
