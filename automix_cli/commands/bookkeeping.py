@@ -6,7 +6,6 @@ writes.
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -235,25 +234,14 @@ class Bookkeeper:
             "best_chosen_on": "the test set"
             if self.judged_on == "test"
             else "a held-out part of the training set",
-            "median_of_last_ten": self.median_of_last_ten(),
+            "median_of_last_ten": {}
+            if self.metrics is None
+            else records.median_of_last_ten(self.metrics.path),
             "seconds": self.state.seconds,
             "images_per_second": speed,
             "peak_memory_bytes": peak_memory_bytes(accelerator.device),
             "device": str(accelerator.device),
             "num_processes": accelerator.num_processes,
-        }
-
-    def median_of_last_ten(self) -> dict[str, float]:
-        """Median test top-1 of the last ten evaluations by head: what the literature prints."""
-        if self.metrics is None:
-            return {}
-        lines = [
-            each for each in records.read_metrics(self.metrics.path) if each["split"] == "test"
-        ]
-        heads = [name for name in lines[-1] if name.endswith("/top1")]
-        return {
-            head.removesuffix("/top1"): statistics.median(each[head] for each in lines[-10:])
-            for head in heads
         }
 
 
