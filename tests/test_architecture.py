@@ -47,6 +47,8 @@ THIRD_PARTY: dict[str, set[str]] = {
     "google": {"commands"},  # protobuf, whose error onnx shows
     "safetensors": {"engine"},
     "matplotlib": {"reporting"},
+    "jinja2": {"reporting"},
+    "markupsafe": {"reporting"},
     "huggingface_hub": {"commands"},
     "pyautoattack": {"evaluation"},
     "jaxtyping": {"method", "models", "evaluation"},

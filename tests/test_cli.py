@@ -19,6 +19,7 @@ COMMANDS = [
     ["eval"],
     ["compare"],
     ["bench"],
+    ["report"],
     ["robustness"],
     ["export"],
     ["inspect"],

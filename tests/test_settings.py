@@ -115,6 +115,7 @@ DEFAULTS = {
     "train.log_every": 50,
     "train.evaluate_every": 1,
     "train.save_every": None,
+    "train.trackers": None,
     "train.masks_every": None,
     "train.masks_pairs": 4,
     "train.max_steps": None,
@@ -177,7 +178,7 @@ def test_every_section_says_what_it_is_about() -> None:
 
 def test_optional_keys_are_unset_by_default_so_that_absent_means_unset() -> None:
     optional = [key for key in all_keys().values() if key.optional]
-    assert len(optional) == 25
+    assert len(optional) == 26
     assert all(key.default is None for key in optional)
 
 

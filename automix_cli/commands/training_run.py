@@ -26,13 +26,14 @@ from automix_cli.engine.runtime import (
     said_by_main,
     seed_initialisation,
 )
+from automix_cli.engine.trackers import Trackers, require_installed, start_trackers
 from automix_cli.errors import CheckpointError
 from automix_cli.reporting import records
 from automix_cli.reporting.progress import TrainProgress, say
 from automix_cli.reporting.tables import accuracy_table, print_tables, summary_table
 from automix_cli.settings import DataSettings, Settings
 from automix_cli.settings.layering import Layer, Origins, Overrides, load
-from automix_cli.settings.toml import changed_keys, dump_toml, moves_result
+from automix_cli.settings.toml import as_saved, changed_keys, dump_toml, flatten, moves_result
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def run(settings: Settings, origins: Origins, resumed: Path | None, request: Tra
         resumed: Folder of the run to go on with; None starts one.
         request: What to show.
     """
+    require_installed(settings.train.tracker_names)
     checkpoint = None if resumed is None else load_checkpoint(resumed / records.CHECKPOINT)
     if checkpoint is not None:
         refuse_changes(checkpoint, settings)
@@ -171,13 +173,38 @@ def carry_out(prepared: Prepared, folder: Path, checkpoint: Checkpoint | None) -
         plan.steps_per_epoch,
         is_silent=not accelerator.is_main_process,
     )
-    books = Bookkeeper(
-        prepared.settings, prepared.splits, training, state, folder, metrics, progress, masks
-    )
-    stop = StopRequest(accelerator)
-    with progress, stop:
-        fit(training, plan, state, books.hooks(stop))
+    with closing(trackers_of(prepared, folder, state)) as trackers:
+        books = Bookkeeper(
+            prepared.settings,
+            prepared.splits,
+            training,
+            state,
+            folder,
+            metrics,
+            trackers,
+            progress,
+            masks,
+        )
+        stop = StopRequest(accelerator)
+        with progress, stop, books.writer:
+            fit(training, plan, state, books.hooks(stop))
     return books.finish()
+
+
+def trackers_of(prepared: Prepared, folder: Path, state: TrainState) -> Trackers:
+    """The trackers that the settings name; none on every process but the main one.
+
+    Raises:
+        SettingsError: one cannot start.
+    """
+    settings = prepared.settings
+    return start_trackers(
+        settings.train.tracker_names if prepared.training.accelerator.is_main_process else (),
+        folder,
+        flatten(as_saved(settings)),
+        step=state.step,
+        warn=say,
+    )
 
 
 def announce(

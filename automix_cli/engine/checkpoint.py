@@ -74,27 +74,24 @@ def written_atomically(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def save_checkpoint(path: Path, training: Training, state: TrainState, header: Header) -> None:
-    """Write everything that resuming needs to `path`; called on every process, the main one writes.
+def checkpoint_content(
+    training: Training, state: TrainState, header: Header
+) -> dict[str, Any] | None:
+    """What a checkpoint holds, tensors shared with the training; None but on the main process.
 
-    Only the running sums of the losses differ between processes: one row of each is kept.
-
-    Raises:
-        CheckpointError: the file cannot be written (full disk, read-only folder); the old one
-            stays.
+    Called on every process: only their running sums of losses differ, and one row of each is kept.
     """
     accelerator = training.accelerator
     rows = None if state.sums is None else accelerator.gather(state.sums[None])
     if not accelerator.is_main_process:
-        return
-    content = {
+        return None
+    return {
         "header": asdict(header),
         "model": accelerator.unwrap_model(training.model).state_dict(),
         "optimizer": training.optimizer.state_dict(),
         "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else None,
         "state": {**_plain(state), "sums": rows},
     }
-    _write(path, content, hint="free some space and resume; the previous checkpoint is intact")
 
 
 def save_imported(path: Path, model: Mapping[str, Tensor], header: Header) -> None:
@@ -110,18 +107,23 @@ def save_imported(path: Path, model: Mapping[str, Tensor], header: Header) -> No
         "scaler": None,
         "state": _plain(TrainState()),
     }
-    _write(path, content, hint="free some space, or name a file elsewhere")
+    write_checkpoint(path, content, hint="free some space, or name a file elsewhere")
 
 
 def _plain(state: TrainState) -> dict[str, Any]:
     return {each.name: getattr(state, each.name) for each in fields(state)}
 
 
-def _write(path: Path, content: dict[str, Any], *, hint: str) -> None:
-    """Write a checkpoint in one step.
+def write_checkpoint(
+    path: Path,
+    content: Mapping[str, Any],
+    *,
+    hint: str = "free some space and resume; the previous checkpoint is intact",
+) -> None:
+    """Write such content in one step.
 
     Raises:
-        CheckpointError: it cannot be written; the old one stays.
+        CheckpointError: it cannot be written (full disk, read-only folder); the old one stays.
     """
     try:
         with written_atomically(path) as partial:

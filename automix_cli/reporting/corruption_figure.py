@@ -6,23 +6,24 @@ from collections.abc import Mapping
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from automix_cli.reporting.figures import SEQUENTIAL, style
+from automix_cli.reporting.figures import SEQUENTIAL, Background, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw_heat_map(record: Mapping[str, Any]) -> Figure:
+def draw_heat_map(record: Mapping[str, Any], *, background: Background = "light") -> Figure:
     """Draw top-1 accuracy, one row a corruption and one column a severity.
 
     Args:
         record: What `automix eval --corruptions` writes.
+        background: What it is drawn on.
     """
     from matplotlib.figure import Figure
 
     rows: Mapping[str, Mapping[str, Any]] = record["corruptions"]
     values = [[100 * share for share in row["top1"]] for row in rows.values()]
-    with style():
+    with style(background):
         figure = Figure(figsize=(6, 1.4 + 0.3 * len(values)))
         axes = figure.add_subplot()
         axes.grid(visible=False)

@@ -33,7 +33,8 @@ class FastSettings(MethodSettings):
     momentum_clean_pass: Literal["full", "early"] = "full"
     """Whether the momentum classifier sees the unmixed images to the end, as in the reference, or
     only up to `model.feature_stage`. `early` is faster; batch-norm statistics of the later stages
-    then follow mixed images alone. AdAutoMix needs them to the end."""
+    then follow mixed images alone. Where there are none that its passes move, `full` is `early`.
+    AdAutoMix needs them to the end."""
 
     one_hot_fraction: Share = 1.0
     """Share of the run after which the classifier is not shown unmixed images any more, which saves
