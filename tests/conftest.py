@@ -1,6 +1,11 @@
 """Fixtures that tests of several packages share."""
 
+
 import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one thread for each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Callable
 
 import pytest

@@ -1,6 +1,7 @@
 """Settings as files: what is saved reproduces the run, what is broken is refused with its name."""
 
 import random
+import re
 import tomllib
 from pathlib import Path
 
@@ -154,3 +155,11 @@ def test_no_file_content_ends_in_anything_but_settings_or_their_error(tmp_path: 
         except SettingsError:
             refused += 1
     assert 100 < refused < 400
+
+
+def test_a_long_path_is_named_whole(tmp_path: Path) -> None:
+    folder = tmp_path / ("folder-" * 20)
+    folder.mkdir()
+    path = write(folder / "broken.toml", "[mix]\nalpha = 0\n")
+    with pytest.raises(SettingsError, match=re.escape(str(path))):
+        load(Overrides(configs=(path,)), environment=NOTHING)

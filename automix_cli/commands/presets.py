@@ -10,7 +10,7 @@ from automix_cli import presets
 from automix_cli.errors import SettingsError
 from automix_cli.settings import Settings, layering
 from automix_cli.settings.layering import Overrides
-from automix_cli.settings.problems import shown
+from automix_cli.settings.problems import one_line, shown
 from automix_cli.settings.toml import changed_keys
 
 SCHEMA_VERSION = 1
@@ -101,9 +101,9 @@ def copy(name: str, destination: Path | None, *, as_json: bool) -> str:
             file.write(text)
     except FileExistsError as error:
         hint = "give another name; nothing was overwritten"
-        raise SettingsError(f"`{shown(path)}` exists already", hint=hint) from error
+        raise SettingsError(f"`{one_line(path)}` exists already", hint=hint) from error
     except OSError as error:
-        raise SettingsError(f"cannot write `{shown(path)}`: {error.strerror}") from error
+        raise SettingsError(f"cannot write `{one_line(path)}`: {error.strerror}") from error
     content = {"schema_version": SCHEMA_VERSION, "name": name, "path": str(path)}
     return json.dumps(content, indent=2) if as_json else str(path)
 

@@ -37,6 +37,7 @@ from automix_cli.settings.problems import (
     Problem,
     broken_rules,
     invalid_values,
+    one_line,
     raise_all,
     shown,
     unknown_key,
@@ -128,7 +129,7 @@ def file_layer(path: Path) -> Layer:
     values = read_toml(path)
     if isinstance(values.get(presets.PROVENANCE), dict):
         del values[presets.PROVENANCE]
-    return Layer(values, shown(path))
+    return Layer(values, one_line(path))
 
 
 @dataclass

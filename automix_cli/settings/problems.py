@@ -36,8 +36,13 @@ def shown(value: object) -> str:
         text = str(value).lower() if isinstance(value, bool) else str(value)
     except ValueError:  # Python writes no numbers of more than 4,300 digits
         return "a very long number"
-    text = text if text.isprintable() else ascii(text)
+    text = one_line(text)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
+
+
+def one_line(text: object) -> str:
+    """A path or another text whole, on one line, without control characters."""
+    return str(text) if str(text).isprintable() else ascii(str(text))
 
 
 def unknown_key(name: str, origin: str) -> Problem:

@@ -11,7 +11,7 @@ import tomli_w
 from automix_cli.errors import SettingsError
 from automix_cli.settings.keys import Key, all_keys, all_sections
 from automix_cli.settings.model import Settings
-from automix_cli.settings.problems import shown
+from automix_cli.settings.problems import one_line, shown
 
 LARGEST_FILE_BYTES = 2**20
 
@@ -35,7 +35,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         SettingsError: the file is missing, unreadable, too large, not UTF-8 or not TOML.
     """
-    name = shown(path)
+    name = one_line(path)
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE_BYTES + 1)
@@ -133,7 +133,7 @@ def print_config(settings: Settings, origins: Mapping[str, str]) -> str:
 
 
 def _absolute(path: Path) -> str | None:
-    return None if path.is_absolute() else f"looked for `{shown(path.absolute())}`"
+    return None if path.is_absolute() else f"looked for `{one_line(path.absolute())}`"
 
 
 def _where(error: Exception, text: str) -> str:

@@ -112,7 +112,9 @@ def test_brier_equals_the_number_scikit_learn_gave(overconfident) -> None:
     assert float(brier_totals(overconfident)) / 500 == pytest.approx(SCIKIT_BRIER, rel=1e-12)
 
 
-@pytest.mark.parametrize("statistic", [reliability_totals, classwise_totals], ids=str)
+@pytest.mark.parametrize(
+    "statistic", [reliability_totals, classwise_totals], ids=["reliability", "classwise"]
+)
 def test_totals_of_parts_add_up_to_those_of_the_whole(overconfident, statistic) -> None:
     parts = [part(overconfident, slice(start, start + 77)) for start in range(0, 500, 77)]
     total = sum(statistic(each, 15) for each in parts)
