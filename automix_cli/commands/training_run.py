@@ -11,10 +11,11 @@ from typing import cast
 
 from automix_cli import build
 from automix_cli.commands.bookkeeping import Bookkeeper
+from automix_cli.commands.last_good import last_good
 from automix_cli.commands.rehearsal import rehearse
 from automix_cli.commands.requests import TrainRequest
 from automix_cli.data.datasets import DataSplits, load_splits
-from automix_cli.engine.checkpoint import Checkpoint, load_checkpoint, restore
+from automix_cli.engine.checkpoint import Checkpoint, restore
 from automix_cli.engine.loop import Plan, Training, TrainState, fit
 from automix_cli.engine.runtime import (
     Accelerator,
@@ -53,7 +54,7 @@ def run(settings: Settings, origins: Origins, resumed: Path | None, request: Tra
         resumed: Folder of the run to go on with; None starts one.
         request: What to show.
     """
-    checkpoint = None if resumed is None else load_checkpoint(resumed / records.CHECKPOINT)
+    checkpoint = None if resumed is None else last_good(resumed)
     if checkpoint is not None:
         refuse_changes(checkpoint, settings)
     prepared = prepare_run(settings)

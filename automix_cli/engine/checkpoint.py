@@ -1,35 +1,34 @@
 """Checkpoints: exact to resume, safe to read, never half written.
 
 `ckpt.pt` holds tensors and plain values only and is always read with `weights_only=True`: a file
-from the internet cannot run code. It is written beside its final name, flushed to disk and renamed,
-so that a kill at any moment leaves the previous one. `classifier.safetensors` is the portable
-result: the momentum classifier with its one-hot head, and in its metadata all that is needed to
-build it again.
+from the internet cannot run code. It carries a hash of itself, compared whenever it is read. It is
+written beside its final name, flushed to disk and renamed, so that a kill at any moment leaves the
+previous one. `classifier.safetensors` is the portable result: the momentum classifier with its
+one-hot head, and in its metadata all that is needed to build it again.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import pickle
-import warnings
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from automix_cli.engine.loop import Training, TrainState
+from automix_cli.engine.sealing import is_sealed, seal
+from automix_cli.engine.weights import DAMAGE, read_content, read_portable, reason, write_weights
 from automix_cli.errors import CheckpointError
 
 FORMAT = "automix-checkpoint"
-VERSION = 1
+VERSION = 2
+UNSEALED_VERSION = 1
+"""Checkpoints of that version carry no hash of themselves; they are read all the same."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,7 @@ def save_checkpoint(path: Path, training: Training, state: TrainState, header: H
     try:
         with written_atomically(path) as partial:
             torch.save(content, partial)
+            seal(partial)
     except (OSError, RuntimeError) as problem:  # torch reports a full disk as RuntimeError
         raise CheckpointError(
             f"cannot write `{path}`: {problem}",
@@ -116,39 +116,57 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"wanted a checkpoint at `{path}`, found {'a folder' if path.is_dir() else 'nothing'}",
             hint="a run folder holds `ckpt.pt` (newest) and `best.pt`",
         )
-    try:
-        with warnings.catch_warnings(action="ignore"):  # what torch warns of is refused below
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as problem:
-        raise CheckpointError(
-            f"`{path}` holds something other than tensors and plain values, and was not loaded",
-            hint="such a file can run code when opened; only open checkpoints that `automix` wrote",
-        ) from problem
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as problem:
-        first_line = str(problem).partition("\n")[0] or "no content"
-        raise CheckpointError(
-            f"`{path}` is truncated or damaged: {first_line}",
-            hint="resume from another checkpoint of the run, or copy the file again",
-        ) from problem
+    content = read_content(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(
             f"`{path}` is not a checkpoint of `automix train`",
             hint="wanted a `ckpt.pt`, `best.pt` or `classifier.safetensors` of a run",
         )
-    if content["version"] != VERSION:
+    try:
+        return _checkpoint(path, content)
+    except DAMAGE as problem:
         raise CheckpointError(
-            f"`{path}` has checkpoint version {content['version']}, this program reads {VERSION}",
-            hint="use the version of automix that wrote it: "
-            f"{content['header']['software'].get('automix')}",
+            f"`{path}` is truncated or damaged: {reason(problem)}", hint="copy the file again"
+        ) from problem
+
+
+def _checkpoint(path: Path, content: dict[str, Any]) -> Checkpoint:
+    """Make sure that everything is of its kind.
+
+    Raises:
+        CheckpointError: of another version.
+        KeyError, TypeError, ValueError: something is missing, or of another kind.
+    """
+    version, header = content["version"], Header(**content["header"])
+    if version not in (UNSEALED_VERSION, VERSION):
+        raise CheckpointError(
+            f"`{path}` has checkpoint version {version}, this program reads {VERSION}",
+            hint=f"use the version of automix that wrote it: {header.software.get('automix')}",
         )
-    return Checkpoint(
-        path=path,
-        header=Header(**content["header"]),
-        model=content["model"],
-        optimizer=content["optimizer"],
-        scaler=content["scaler"],
-        state=TrainState(**content["state"]),
-    )
+    if version == VERSION and not is_sealed(path):
+        raise ValueError("the SHA-256 of its content is missing")
+    state, model = TrainState(**content["state"]), content["model"]
+    of_kind(asdict(header), {"settings": dict, "dataset": dict, "software": dict}, "header")
+    of_kind(asdict(header), {"num_processes": int, "metrics_bytes": int}, "header")
+    of_kind(content, {"model": dict, "optimizer": dict}, "checkpoint")
+    of_kind(vars(state), {"step": int, "seconds": float, "summed_steps": int}, "state")
+    of_kind(vars(state), {"best": dict, "last": dict}, "state")
+    for name, tensor in model.items():
+        is_plain = isinstance(tensor, Tensor) and tensor.layout == torch.strided
+        if not is_plain or tensor.device.type != "cpu":
+            raise TypeError(f"`{name}` is no plain tensor")
+    return Checkpoint(path, header, model, content["optimizer"], content["scaler"], state)
+
+
+def of_kind(values: Mapping[str, Any], kinds: Mapping[str, type], title: str) -> None:
+    """Refuse values of other types.
+
+    Raises:
+        TypeError: names the first of them.
+    """
+    for name, kind in kinds.items():
+        if not isinstance(values[name], kind):
+            raise TypeError(f"`{name}` of its {title} must be {kind.__name__}")
 
 
 def restore(checkpoint: Checkpoint, training: Training) -> TrainState:
@@ -159,9 +177,14 @@ def restore(checkpoint: Checkpoint, training: Training) -> TrainState:
     """
     accelerator = training.accelerator
     load_weights(accelerator.unwrap_model(training.model), checkpoint.model, checkpoint.path)
-    training.optimizer.load_state_dict(checkpoint.optimizer)
-    if accelerator.scaler is not None and checkpoint.scaler is not None:
-        accelerator.scaler.load_state_dict(checkpoint.scaler)
+    try:
+        training.optimizer.load_state_dict(checkpoint.optimizer)
+        if accelerator.scaler is not None and checkpoint.scaler is not None:
+            accelerator.scaler.load_state_dict(checkpoint.scaler)
+    except DAMAGE as problem:
+        raise CheckpointError(
+            f"the optimizer's state in `{checkpoint.path}` does not fit: {reason(problem)}"
+        ) from problem
     state = checkpoint.state
     if state.sums is not None:  # one row a process; with another number of them, all get the mean
         is_ours = len(state.sums) == accelerator.num_processes
@@ -191,20 +214,22 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -
             hint="it was made with another `model.backbone`, `model.stem`, number of classes or "
             "mix block; `--print-config` shows the settings in use",
         )
-    module.load_state_dict(dict(weights))
+    try:
+        module.load_state_dict(dict(weights))
+    except RuntimeError as problem:  # numbers of a kind that the model has not
+        raise CheckpointError(f"`{path}` does not fit the model: {reason(problem)}") from problem
 
 
 def save_classifier(path: Path, weights: Mapping[str, Tensor], header: Header) -> None:
     """Write portable weights; equal weights and settings give equal bytes.
 
-    All metadata is one JSON string under one key, because safetensors does not keep keys in order.
+    Raises:
+        CheckpointError: the file cannot be written.
     """
-    kept = {"settings": header.settings, "dataset": header.dataset}
-    metadata = {"automix": json.dumps(kept, sort_keys=True)}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    said = {"settings": header.settings, "dataset": header.dataset}
     try:
         with written_atomically(path) as partial:
-            save_file(tensors, partial, metadata=metadata)
+            write_weights(partial, weights, said)
     except (OSError, SafetensorError) as problem:
         raise CheckpointError(f"cannot write `{path}`: {problem}") from problem
 
@@ -215,18 +240,4 @@ def load_classifier(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         CheckpointError: missing, damaged, or without our metadata.
     """
-    try:
-        opened = cast(Callable[..., Any], safe_open)(path, framework="pt")
-        with opened as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
-    except (OSError, SafetensorError) as problem:
-        raise CheckpointError(
-            f"cannot read `{path}` as safetensors: {problem}", hint="copy the file again"
-        ) from problem
-    if "automix" not in metadata:
-        raise CheckpointError(
-            f"`{path}` was not written by automix: its metadata says nothing of the model",
-            hint="wanted the `classifier.safetensors` of a run",
-        )
-    return weights, json.loads(metadata["automix"])
+    return read_portable(path)
