@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from automix_cli import build
+from automix_cli.commands.sole_writer import sole_writer
 from automix_cli.data import frost
 from automix_cli.data.cifar import CifarName, load_cifar_test
 from automix_cli.data.corrupted_official import FOLDERS, LABELS, MD5, REPRODUCIBLE, SEVERITIES
@@ -124,9 +125,18 @@ def make_files(
     Raises:
         DataError: the clean images are missing, the photographs are not the published ones, or the
             folder holds something else.
+        SettingsError: another process writes into the folder.
     """
-    name = require_cifar(data.name)
     test = load_test(data)
+    with sole_writer(folder, "`automix corruptions make`"):
+        return _make_files(folder, data, wanted, test, is_forced=is_forced)
+
+
+def _make_files(
+    folder: Path, data: DataSettings, wanted: Wanted, test: ImageSet, *, is_forced: bool
+) -> list[MadeFile]:
+    """See `make_files`."""
+    name = require_cifar(data.name)
     target = CorruptedFolder(folder, _identity(name, test, wanted), is_forced=is_forced)
     draws = {each: CORRUPTIONS[each].draw for each in wanted.names}
     if "frost" in draws and target.md5_of("frost") is None:

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +15,7 @@ from automix_cli.commands.export_formats import (
     Shipment,
     refuse_what_onnx_lacks,
 )
+from automix_cli.commands.export_place import written_at_last
 from automix_cli.commands.export_verification import TEST, Expectation, verify
 from automix_cli.commands.judged_images import Viewer, load_judged
 from automix_cli.commands.requests import ExportRequest
@@ -217,33 +213,3 @@ def who_reads(file_format: str, spec: ClassifierSpec) -> list[str]:
         return ["automix"]
     theirs = is_torchvision_resnet(spec.backbone, spec.stem, spec.in_channels)
     return ["timm", "torchvision"] if theirs else ["timm"]
-
-
-@contextmanager
-def written_at_last(target: Path, *, force: bool) -> Iterator[Path]:
-    """Give a file of the same name to write; on success it becomes `target`, else it is gone.
-
-    Raises:
-        SettingsError: `target` exists and `force` is not set, or its folder cannot be written to.
-    """
-    if target.exists() and not force:
-        raise SettingsError(
-            f"`{target}` exists", hint="give `--force` to replace it, or another `-o FILE`"
-        )
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        holder = TemporaryDirectory(prefix=".automix-export-", dir=target.parent)
-    except OSError as problem:
-        raise SettingsError(
-            f"cannot write to the folder `{target.parent}`: {problem}",
-            hint="name a file elsewhere with `-o FILE`",
-        ) from problem
-    with holder as folder:
-        partial = Path(folder) / target.name
-        try:
-            yield partial
-            with partial.open("rb+") as file:
-                os.fsync(file.fileno())
-            partial.replace(target)
-        except OSError as problem:
-            raise SettingsError(f"cannot write `{target}`: {problem}") from problem

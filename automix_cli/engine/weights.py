@@ -85,9 +85,9 @@ def read_portable(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         said = json.loads(metadata["automix"])
         for part in ("settings", "dataset"):
             if not isinstance(said[part], dict):
-                raise TypeError(f"its `{part}` is no table")  # noqa: TRY301 - damage like any other
+                raise TypeError(f"its `{part}` is no table")
         if "sha256" in said and said["sha256"] != digest_of(weights, said):
-            raise ValueError("its content is not what its SHA-256 says")  # noqa: TRY301 - as above
+            raise ValueError("its content is not what its SHA-256 says")
     except DAMAGE as problem:
         raise CheckpointError(
             f"cannot read `{path}` as safetensors: {reason(problem)}", hint="copy the file again"

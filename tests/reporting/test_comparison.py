@@ -22,7 +22,7 @@ from automix_cli.reporting.comparison_tables import (
     comparison_csv,
     comparison_markdown,
     comparison_tables,
-    harmless,
+    no_formula,
 )
 from automix_cli.reporting.figures import save_figure
 from automix_cli.reporting.student import estimate
@@ -141,7 +141,7 @@ def test_every_line_of_the_csv_has_the_fields_of_its_head() -> None:
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1"])
 def test_no_name_becomes_a_formula_in_a_spreadsheet(name: str) -> None:
-    assert harmless(name) == f"'{name}"
+    assert no_formula(name) == f"'{name}"
     bad = replace(comparison().rows[0], name=name)
     last = list(csv.reader(io.StringIO(comparison_csv(comparison(bad)))))[-1]
     assert last[0] == f"'{name}"
