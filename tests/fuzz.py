@@ -40,6 +40,7 @@ from automix_cli.engine.sealing import seal
 from automix_cli.engine.weights import write_weights
 from automix_cli.errors import AutoMixError
 from automix_cli.settings.layering import Overrides, load
+from automix_cli.settings.toml import dump_toml
 
 ROOT = Path(__file__).resolve().parents[1]
 DATASET = {
@@ -148,8 +149,8 @@ def checkpoint_targets(folder: Path) -> Iterator[Target]:
         path.write_bytes(content)
         return inspected(path)
 
-    yield Target("checkpoint with its hash", (path.read_bytes(),), read, (AutoMixError,), 10)
-    yield Target("checkpoint without a hash", (unsealed,), read, (AutoMixError,), 10)
+    yield Target("checkpoint with its hash", (path.read_bytes(),), read, (AutoMixError,), 4)
+    yield Target("checkpoint without a hash", (unsealed,), read, (AutoMixError,), 4)
     yield Target(
         "checkpoint of a liar, who hashed",
         (torch_file(checkpoint()),),
@@ -157,7 +158,7 @@ def checkpoint_targets(folder: Path) -> Iterator[Target]:
         (AutoMixError,),
         5,
     )
-    yield Target("inspect of a checkpoint", (unsealed,), look, (AutoMixError,), 5)
+    yield Target("inspect of a checkpoint", (unsealed,), look, (AutoMixError,), 2)
     portable = folder / "weights.safetensors"
     write_weights(portable, {"weight": torch.ones(3)}, {"settings": {}, "dataset": DATASET})
     bare = save({"weight": torch.ones(3)}, {"automix": json.dumps({"settings": {}, "dataset": {}})})
@@ -167,14 +168,14 @@ def checkpoint_targets(folder: Path) -> Iterator[Target]:
         return inspected(portable), read_file(portable)
 
     seeds = (portable.read_bytes(), bare)
-    yield Target("safetensors", seeds, read_portable, (AutoMixError,), 12)
+    yield Target("safetensors", seeds, read_portable, (AutoMixError,), 6)
 
 
 def data_targets(folder: Path) -> Iterator[Target]:
     """CIFAR's pickles, tables, arrays, MATLAB files, images, descriptions."""
     cifar = {b"data": np.zeros((2, 3072), np.uint8), b"labels": [0, 1], b"filenames": [b"a", b"b"]}
     pickles = tuple(pickle.dumps(cifar, protocol) for protocol in (0, 2, 4))
-    yield Target("CIFAR", pickles, read_cifar_pickle, (ValueError,), 25)
+    yield Target("CIFAR", pickles, read_cifar_pickle, (ValueError,), 60)
     (folder / "a.png").write_bytes(picture("PNG"))
     table = folder / "labels.csv"
 
@@ -184,10 +185,10 @@ def data_targets(folder: Path) -> Iterator[Target]:
 
     lines = b"path,label,split\na.png,owl,train\n./a.png,owl,test\n"
     numbers = b"a.png,0\n./a.png,1\n././a.png,0\n"
-    yield Target("CSV", (lines, numbers), read_csv, (AutoMixError,), 15)
+    yield Target("CSV", (lines, numbers), read_csv, (AutoMixError,), 20)
     matlab = np.load(ROOT / "tests/golden/matlab.npz")
     mats = tuple(matlab[name].tobytes() for name in matlab.files if matlab[name].dtype == np.uint8)
-    yield Target("MATLAB", tuple(m for m in mats if m), read_matlab, (ValueError,), 8)
+    yield Target("MATLAB", tuple(m for m in mats if m), read_matlab, (ValueError,), 30)
     yield from array_targets(folder)
     image = folder / "image.png"
 
@@ -225,7 +226,7 @@ def array_targets(folder: Path) -> Iterator[Target]:
         return read_meta(described)
 
     seeds = (json.dumps(meta).encode(),)
-    yield Target("meta.json", seeds, read_description, (AutoMixError,), 8)
+    yield Target("meta.json", seeds, read_description, (AutoMixError,), 30)
 
 
 def picture(kind: str) -> bytes:
@@ -239,8 +240,8 @@ def picture(kind: str) -> bytes:
 def settings_targets(folder: Path) -> Iterator[Target]:
     """Settings from a file, from `--set` and from the environment."""
     path = folder / "settings.toml"
-    presets = tuple(each.read_bytes() for each in sorted((ROOT / "presets").glob("digits*.toml")))
-    plain = tuple(preset.split(b"[preset]")[0] or preset for preset in presets)
+    content = dump_toml(load(Overrides(preset="digits-tiny"), environment={})[0])
+    plain = (content.encode(),)
 
     def read_toml(content: bytes) -> object:
         path.write_bytes(content)
@@ -255,12 +256,11 @@ def settings_targets(folder: Path) -> Iterator[Target]:
 
     every = tuple(
         f"{section}.{key}={json.dumps(value)}".encode()
-        for section, table in tomllib.loads(plain[0].decode()).items()
-        if section != "preset"
+        for section, table in tomllib.loads(content).items()
         for key, value in table.items()
     )
     variables = tuple(each.replace(b".", b"__", 1).upper() for each in every)
-    yield Target("settings file", plain, read_toml, (AutoMixError,), 12)
+    yield Target("settings file", plain, read_toml, (AutoMixError,), 6)
     yield Target("--set", every, read_set, (AutoMixError,), 12)
     yield Target("environment", variables, read_environment, (AutoMixError,), 10)
 

@@ -72,15 +72,18 @@ def test_a_second_generation_of_corrupted_images_is_refused(held: Path) -> None:
         pass
 
 
+def write(target: Path, content: bytes, *before: bytes) -> None:
+    """Export onto a name; others may be begun later and end sooner."""
+    with written_at_last(target, force=False) as partial:
+        partial.write_bytes(content)
+        for other in before:
+            write(target, other)
+
+
 def test_of_two_exports_onto_one_name_the_first_stays(tmp_path: Path) -> None:
     target = tmp_path / "classifier.onnx"
-    with (
-        pytest.raises(SettingsError, match="written by another program meanwhile"),
-        written_at_last(target, force=False) as late,
-    ):
-        late.write_bytes(b"second")
-        with written_at_last(target, force=False) as early:
-            early.write_bytes(b"first")
+    with pytest.raises(SettingsError, match="written by another program meanwhile"):
+        write(target, b"second", b"first")
     assert target.read_bytes() == b"first"
     assert [each.name for each in tmp_path.iterdir()] == ["classifier.onnx"]
 
