@@ -28,9 +28,9 @@ from torch.nn import functional as F
 from automix_cli.data.boxes import Box
 from automix_cli.errors import DataError
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """What is decoded, whatever a file is called. Pillow knows more, and hands some of them to other
-programs (PostScript)."""
+programs (PostScript). JPEG includes MPO, which is read by the same function."""
 
 LARGEST_FILE = 512 * 2**20
 """Bytes; a larger file is not read."""

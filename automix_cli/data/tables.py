@@ -66,8 +66,8 @@ def read_table(path: Path) -> dict[Part, ImageFiles]:
     """
     rows = _rows(path)
     _refuse_bad_files(path, rows)
-    if all(re.fullmatch(r"-?\d+", row.label) for row in rows):
-        rows = [row._replace(label=str(int(row.label))) for row in rows]  # 07 is 7
+    if all(re.fullmatch(r"-?[0-9]+", row.label) for row in rows):
+        rows = [row._replace(label=_unpadded(row.label)) for row in rows]  # 07 is 7
         names = _numbers(path, rows)
     else:
         names = _names(path, rows)
@@ -175,16 +175,21 @@ def _names(path: Path, rows: list[Row]) -> tuple[str, ...]:
     return tuple(sorted(classes["train"]))
 
 
+def _unpadded(label: str) -> str:
+    """A whole number without leading zeros; Python reads none of thousands of digits."""
+    digits = label.removeprefix("-").lstrip("0")
+    return f"-{digits}" if digits and label[0] == "-" else digits or "0"
+
+
 def _is_in_range(label: str, num_classes: int) -> bool:
-    digits = label.lstrip("0") or "0"  # Python reads no numbers of thousands of digits
-    return len(digits) <= len(str(num_classes)) and 0 <= int(digits) < num_classes
+    return len(label) <= len(str(num_classes)) and 0 <= int(label) < num_classes
 
 
 def _numbers(path: Path, rows: list[Row]) -> tuple[str, ...]:
     """The classes where labels are numbers: from 0 to the largest of the training part."""
     num_classes = len({row.label for row in rows if row.part == "train"})
     out_of_range = [
-        f"line {row.line} has the label {row.label}"
+        f"line {row.line} has the label {row.label[:20]}"
         for row in rows
         if not _is_in_range(row.label, num_classes)
     ]

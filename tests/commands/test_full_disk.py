@@ -53,8 +53,14 @@ def test_a_disk_that_fills_up_during_a_resume_keeps_the_checkpoint_which_then_go
     assert automix("train", *more).exit_code == 0
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
-@pytest.mark.parametrize("place", ["append", "append_environment", "write_json"])
+@pytest.mark.parametrize(
+    ("place", "number"),
+    [
+        ("append", errno.ENOSPC),
+        ("append_environment", errno.EACCES),
+        ("write_json", errno.EROFS),
+    ],
+)
 def test_wherever_a_run_writes_a_disk_that_refuses_is_said_without_a_traceback(
     automix: Automix, monkeypatch: pytest.MonkeyPatch, place: str, number: int
 ) -> None:
