@@ -41,6 +41,7 @@ from automix_cli.engine.weights import write_weights
 from automix_cli.errors import AutoMixError
 from automix_cli.settings.layering import Overrides, load
 from automix_cli.settings.toml import dump_toml
+from tests.data.published_cifar import python2_pickle
 
 ROOT = Path(__file__).resolve().parents[1]
 DATASET = {
@@ -174,7 +175,7 @@ def checkpoint_targets(folder: Path) -> Iterator[Target]:
 def data_targets(folder: Path) -> Iterator[Target]:
     """CIFAR's pickles, tables, arrays, MATLAB files, images, descriptions."""
     cifar = {b"data": np.zeros((2, 3072), np.uint8), b"labels": [0, 1], b"filenames": [b"a", b"b"]}
-    pickles = tuple(pickle.dumps(cifar, protocol) for protocol in (0, 2, 4))
+    pickles = (python2_pickle(cifar), pickle.dumps(cifar, 3), pickle.dumps(cifar, 4))
     yield Target("CIFAR", pickles, read_cifar_pickle, (ValueError,), 60)
     (folder / "a.png").write_bytes(picture("PNG"))
     table = folder / "labels.csv"
@@ -183,12 +184,13 @@ def data_targets(folder: Path) -> Iterator[Target]:
         table.write_bytes(content)
         return read_table(table)
 
-    lines = b"path,label,split\na.png,owl,train\n./a.png,owl,test\n"
-    numbers = b"a.png,0\n./a.png,1\n././a.png,0\n"
+    head = b"path,label,split\n"
+    lines = head + b"a.png,owl,train\n./a.png,cat,train\n.//a.png,owl,test\n././a.png,cat,test\n"
+    numbers = b"a.png,0\n./a.png,1\n././a.png,00\n"
     yield Target("CSV", (lines, numbers), read_csv, (AutoMixError,), 20)
     matlab = np.load(ROOT / "tests/golden/matlab.npz")
-    mats = tuple(matlab[name].tobytes() for name in matlab.files if matlab[name].dtype == np.uint8)
-    yield Target("MATLAB", tuple(m for m in mats if m), read_matlab, (ValueError,), 30)
+    mats = tuple(matlab[name].tobytes() for name in matlab.files if matlab[name].ndim == 1)
+    yield Target("MATLAB", mats, read_matlab, (ValueError,), 30)
     yield from array_targets(folder)
     image = folder / "image.png"
 
@@ -237,6 +239,12 @@ def picture(kind: str) -> bytes:
     return buffer.getvalue()
 
 
+def environment_name(setting: bytes) -> bytes:
+    """`mix.alpha=2` as `MIX__ALPHA=2`."""
+    name, _, value = setting.partition(b"=")
+    return name.replace(b".", b"__").upper() + b"=" + value
+
+
 def settings_targets(folder: Path) -> Iterator[Target]:
     """Settings from a file, from `--set` and from the environment."""
     path = folder / "settings.toml"
@@ -259,7 +267,7 @@ def settings_targets(folder: Path) -> Iterator[Target]:
         for section, table in tomllib.loads(content).items()
         for key, value in table.items()
     )
-    variables = tuple(each.replace(b".", b"__", 1).upper() for each in every)
+    variables = tuple(environment_name(each) for each in every)
     yield Target("settings file", plain, read_toml, (AutoMixError,), 6)
     yield Target("--set", every, read_set, (AutoMixError,), 12)
     yield Target("environment", variables, read_environment, (AutoMixError,), 10)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from automix_cli.reporting.comparison import (
     Comparison,
@@ -26,6 +25,7 @@ from automix_cli.reporting.comparison_tables import (
 )
 from automix_cli.reporting.figures import save_figure
 from automix_cli.reporting.student import estimate
+from automix_cli.reporting.terminal import Terminal
 
 
 def runs(*top1: float, seconds: float = 10.0, ece: float | None = None) -> list[RunResult]:
@@ -61,10 +61,12 @@ def comparison(*more: Row, missing: dict[str, str] | None = None) -> Comparison:
 
 
 def shown(value: Comparison) -> str:
-    console = Console(width=200, record=True, file=io.StringIO())
-    for table in comparison_tables(value):
-        console.print(table)
-    return console.export_text()
+    console = Terminal()
+    console.width = 200
+    with console.capture() as capture:
+        for table in comparison_tables(value):
+            console.print(table)
+    return capture.get()
 
 
 def test_costs_are_medians_over_seeds_and_the_ratio_is_of_medians() -> None:
