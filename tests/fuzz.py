@@ -266,6 +266,7 @@ def settings_targets(folder: Path) -> Iterator[Target]:
         f"{section}.{key}={json.dumps(value)}".encode()
         for section, table in tomllib.loads(content).items()
         for key, value in table.items()
+        if key != "preset"
     )
     variables = tuple(environment_name(each) for each in every)
     yield Target("settings file", plain, read_toml, (AutoMixError,), 6)
