@@ -15,8 +15,9 @@ from pathlib import Path
 
 import torch
 
-from automix_cli.commands.export_place import written_at_last
-from automix_cli.engine.checkpoint import load_checkpoint, load_classifier, written_atomically
+from automix_cli.commands.file_written import written_at_last
+from automix_cli.engine.atomic import written_atomically
+from automix_cli.engine.checkpoint import load_checkpoint, load_classifier
 from automix_cli.engine.sealing import seal
 from automix_cli.engine.weights import write_weights
 from automix_cli.errors import AutoMixError, CheckpointError, SettingsError

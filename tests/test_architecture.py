@@ -40,13 +40,16 @@ THIRD_PARTY: dict[str, set[str]] = {
     "tomli_w": {"settings"},
     # build: the optimizer that torch has not; data: the operations of RandAugment
     "timm": {"models", "build", "data"},
-    "PIL": {"data"},
+    "PIL": {"data", "reporting"},  # reporting: animations
     "torchvision": {"data", "models"},  # models: its ResNets, to prove that exports fit them
     "onnx": {"commands"},
     "onnxruntime": {"commands"},
     "google": {"commands"},  # protobuf, whose error onnx shows
     "safetensors": {"engine"},
     "matplotlib": {"reporting"},
+    "jinja2": {"reporting"},
+    "markupsafe": {"reporting"},
+    "huggingface_hub": {"commands"},
     "pyautoattack": {"evaluation"},
     "jaxtyping": {"method", "models", "evaluation"},
     "numpy": {

@@ -6,10 +6,9 @@ writes.
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -19,11 +18,14 @@ from torch import Tensor
 
 from automix_cli import build
 from automix_cli.commands.heads import accuracy_record
+from automix_cli.commands.mask_progress import MaskProgress
 from automix_cli.data.batches import evaluation_batches
 from automix_cli.data.datasets import DataSplits, Images
-from automix_cli.engine.checkpoint import Header, save_checkpoint, save_classifier
+from automix_cli.engine.checkpoint import Header, save_classifier
+from automix_cli.engine.checkpoint_writer import CheckpointWriter
 from automix_cli.engine.loop import Hooks, Training, TrainState
 from automix_cli.engine.runtime import StopRequest, add_over_processes, peak_memory_bytes
+from automix_cli.engine.trackers import Trackers
 from automix_cli.evaluation.accuracy import measure
 from automix_cli.method import AdAutoMix, AutoMix, RivalTraining, estimate_batch_norm
 from automix_cli.models.classifier import Classifier
@@ -34,8 +36,7 @@ from automix_cli.settings.mix import LEARNED
 from automix_cli.settings.toml import as_saved
 
 Labelled = Iterable[tuple[Tensor, Tensor]]
-NUM_IMAGES_FOR_BATCH_NORM = 10_000
-"""Training images that re-estimate batch norm when `mix.momentum_buffers` is `precise`."""
+NUM_IMAGES_FOR_BATCH_NORM = 10_000  # that re-estimate it when `mix.momentum_buffers` is `precise`
 
 
 @dataclass
@@ -52,9 +53,12 @@ class Bookkeeper:
     state: TrainState
     folder: Path
     metrics: records.Metrics | None  # None on every process but the main one
+    trackers: Trackers  # those of every process but the main one are none
     progress: TrainProgress
+    masks: MaskProgress | None  # None, too, on every process but the main one
     timed_since: float = 0.0
     timed_step: int = 0
+    writer: CheckpointWriter = field(default_factory=CheckpointWriter)
 
     @property
     def method(self) -> AutoMix | AdAutoMix | RivalTraining:
@@ -74,6 +78,8 @@ class Bookkeeper:
 
     def hooks(self, stop: StopRequest) -> Hooks:
         """What the loop calls."""
+        if self.masks is not None:
+            self.masks.take_if_due(self.state.step)
         self.restart_clock()
         return Hooks(
             advance=self.progress.advance,
@@ -105,9 +111,10 @@ class Bookkeeper:
         return {"step": step, "epoch": step / self.training.batches.steps_per_epoch}
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Add a line to `metrics.jsonl`."""
+        """Add a line to `metrics.jsonl`, then show it in the trackers."""
         if self.metrics is not None:
             self.metrics.append(record)
+        self.trackers.log(record)
 
     def evaluate(self) -> bool:
         """Measure every head on every split, and say whether the judged one is the best so far."""
@@ -190,13 +197,17 @@ class Bookkeeper:
 
     def save(self, is_best: bool) -> None:  # noqa: FBT001 - the type of a hook
         """Write `best.pt` before `ckpt.pt`: a kill between the two is made good by resuming."""
-        header = self.header()
-        for name in (records.BEST, records.CHECKPOINT) if is_best else (records.CHECKPOINT,):
-            save_checkpoint(self.folder / name, self.training, self.state, header)
+        if self.masks is not None:
+            self.masks.keep(self.state.step)
+        names = (records.BEST, records.CHECKPOINT) if is_best else (records.CHECKPOINT,)
+        paths = [self.folder / name for name in names]
+        self.writer.save(paths, self.training, self.state, self.header())
         self.restart_clock()
 
     def finish(self) -> dict[str, Any]:
         """Write the portable classifier and the summary; the run is then finished."""
+        if self.masks is not None:
+            self.masks.draw()
         summary = self.summary()
         if self.training.accelerator.is_main_process:
             weights = self.method.momentum_classifier.state_dict()
@@ -223,25 +234,14 @@ class Bookkeeper:
             "best_chosen_on": "the test set"
             if self.judged_on == "test"
             else "a held-out part of the training set",
-            "median_of_last_ten": self.median_of_last_ten(),
+            "median_of_last_ten": {}
+            if self.metrics is None
+            else records.median_of_last_ten(self.metrics.path),
             "seconds": self.state.seconds,
             "images_per_second": speed,
             "peak_memory_bytes": peak_memory_bytes(accelerator.device),
             "device": str(accelerator.device),
             "num_processes": accelerator.num_processes,
-        }
-
-    def median_of_last_ten(self) -> dict[str, float]:
-        """Median test top-1 of the last ten evaluations by head: what the literature prints."""
-        if self.metrics is None:
-            return {}
-        lines = [
-            each for each in records.read_metrics(self.metrics.path) if each["split"] == "test"
-        ]
-        heads = [name for name in lines[-1] if name.endswith("/top1")]
-        return {
-            head.removesuffix("/top1"): statistics.median(each[head] for each in lines[-10:])
-            for head in heads
         }
 
 

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -30,10 +31,7 @@ METHODS = "vanilla,mixup,cutmix,automix"
 SEEDS = "0,1,2"
 LONGEST_NAME = 60
 _LEFT_BEFORE_A_CHECKPOINT = {
-    records.SETTINGS,
-    "origins.json",
-    "environment.json",
-    records.METRICS,
+    *(records.SETTINGS, "origins.json", "environment.json", records.METRICS, records.MASKS),
 }
 
 
@@ -178,7 +176,7 @@ def state_of(cell: Cell) -> State:
 def clear(cell: Cell) -> None:
     """Remove what a training left that ended before its first checkpoint; `state_of` looked."""
     for each in cell.folder.iterdir() if cell.folder.exists() else ():
-        each.unlink()
+        shutil.rmtree(each) if each.name == records.MASKS else each.unlink()
 
 
 def _is_of_a_young_run(path: Path) -> bool:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from automix_cli.commands.export_card import CARD, write_card
 from automix_cli.commands.export_formats import (
     ENDINGS,
     WRITERS,
     Shipment,
     refuse_what_onnx_lacks,
 )
-from automix_cli.commands.export_place import written_at_last
 from automix_cli.commands.export_verification import TEST, Expectation, verify
+from automix_cli.commands.file_written import written_at_last
+from automix_cli.commands.hub import push, refuse_what_cannot_be_pushed
 from automix_cli.commands.judged_images import Viewer, load_judged
-from automix_cli.commands.requests import ExportRequest
 from automix_cli.commands.robustness_subject import chosen_images
+from automix_cli.commands.ship_requests import ExportRequest
 from automix_cli.commands.trained import (
     Trained,
     chosen_checkpoint,
@@ -71,7 +74,7 @@ def run(overrides: Overrides, request: ExportRequest) -> None:
             for reader in readers
         ]
         num_bytes = partial.stat().st_size
-    content = {
+    content: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "checkpoint": str(path),
         "file": str(target),
@@ -81,7 +84,20 @@ def run(overrides: Overrides, request: ExportRequest) -> None:
         "checks": checks,
         **shipment.metadata["export"],
     }
-    if request.as_json:
+    card = write_card(trained, shipment, content, request.license)
+    content["card"] = str(card)
+    try:
+        if request.hub_repo is not None:
+            content["hub"] = {"repo": request.hub_repo, "url": None}
+            files = {target.name: target, CARD: card}
+            content["hub"]["url"] = push(request.hub_repo, files, private=request.private)
+    finally:  # what was exported is there, and shown, even if it could not be pushed
+        show(content, as_json=request.as_json)
+
+
+def show(content: dict[str, Any], *, as_json: bool) -> None:
+    """Tables for people, or JSON for programs."""
+    if as_json:
         sys.stdout.write(json.dumps(content, indent=2) + "\n")
     else:
         print_tables(*export_table(content))
@@ -102,6 +118,10 @@ def refuse_what_makes_no_sense(request: ExportRequest) -> None:
             f"`--format {request.format}` holds weights alone: nothing can be put before or after",
             hint="leave out `--normalize` and `--softmax`, or take `--format onnx`",
         )
+    if request.private and request.hub_repo is None:
+        raise SettingsError("`--private` is about a repository, give `--push-to-hub` too")
+    if request.hub_repo is not None:
+        refuse_what_cannot_be_pushed(request.hub_repo)
     if request.format == "onnx":
         refuse_what_onnx_lacks(request.opset)
 

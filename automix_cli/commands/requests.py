@@ -29,6 +29,19 @@ class TrainRequest:
 
 
 @dataclass(frozen=True)
+class LocalizationRequest:
+    """What `automix eval --localization` is asked for.
+
+    Args:
+        boxes: Table of boxes; None for those that are published with the data set.
+        stage: Feature stage that Grad-CAM looks at; None for the last map.
+    """
+
+    boxes: Path | None = None
+    stage: int | None = None
+
+
+@dataclass(frozen=True)
 class EvaluateRequest:
     """What `automix eval` is asked for.
 
@@ -38,9 +51,11 @@ class EvaluateRequest:
         print_config: Show the settings with their origins, and do nothing else.
         as_json: Write the result to stdout as JSON.
         num_bins: Bins of the calibration errors.
-        mixed: Measure accuracy on mixed images too.
+        mixed: Measure accuracy on images mixed by the usual methods and the run's own too.
+        mixed_by: Measure accuracy on images mixed by these methods too.
         output_dir: Folder for the numbers and the figures; None writes no files.
         corruptions: What to measure on corrupted images, or None.
+        localization: How to measure whether objects are found, or None.
     """
 
     run: Path | None = None
@@ -49,8 +64,10 @@ class EvaluateRequest:
     as_json: bool = False
     num_bins: int = 15
     mixed: bool = False
+    mixed_by: tuple[str, ...] = ()
     output_dir: Path | None = None
     corruptions: CorruptedEvaluation | None = None
+    localization: LocalizationRequest | None = None
 
 
 @dataclass(frozen=True)
@@ -86,8 +103,7 @@ class RobustnessRequest:
         run: Run folder; None with no checkpoints means the newest finished run.
         checkpoints: Files or run folders to compare.
         attack: Which attacks.
-        unknown: Data sets the network was not trained on, or `noise`; empty for what needs no
-            download.
+        unknown: Data sets or folders unknown to the network, or `noise`; empty: the usual.
         parts: What to measure; empty for everything.
         quick: Measure on so many test images only; None for all.
         seed: Of everything random.
@@ -137,6 +153,7 @@ class MasksRequest:
         ratios: Shares of the first image, separated by commas.
         background: `light` or `dark`.
         maps: Draw value and attention maps too.
+        progress: Draw the masks that a run kept in training, and nothing else.
         output_dir: Folder of figures and numbers; None for one beside the checkpoint, or none with
             `as_json`.
         as_json: Write the numbers to stdout as JSON.
@@ -149,6 +166,7 @@ class MasksRequest:
     ratios: str = "0,0.3,0.5,0.7,1"
     background: str = "light"
     maps: bool = False
+    progress: bool = False
     output_dir: Path | None = None
     as_json: bool = False
 
@@ -212,33 +230,4 @@ class CompareRequest:
     variants: tuple[str, ...] = ()
     folder: Path | None = None
     launcher: str | None = None
-    as_json: bool = False
-
-
-@dataclass(frozen=True)
-class ExportRequest:
-    """What `automix export` is asked for.
-
-    Args:
-        run: Run folder; None with no checkpoint means the newest finished run.
-        checkpoint: Checkpoint file to export instead of a run's own.
-        format: Name of the format.
-        normalize: Put mean and standard deviation inside.
-        softmax: Give probabilities instead of logits.
-        output: The file; None for one beside the checkpoint.
-        force: Replace a file that exists.
-        opset: Version of ONNX's operators.
-        verify_images: Test images to compare before and after.
-        as_json: Write the result to stdout as JSON.
-    """
-
-    run: Path | None = None
-    checkpoint: Path | None = None
-    format: str = "onnx"
-    normalize: bool = False
-    softmax: bool = False
-    output: Path | None = None
-    force: bool = False
-    opset: int = 18
-    verify_images: int = 256
     as_json: bool = False

@@ -12,6 +12,7 @@ from typing import cast
 from automix_cli import build
 from automix_cli.commands.bookkeeping import Bookkeeper
 from automix_cli.commands.last_good import last_good
+from automix_cli.commands.mask_progress import mask_progress
 from automix_cli.commands.rehearsal import rehearse
 from automix_cli.commands.requests import TrainRequest
 from automix_cli.commands.sole_writer import sole_writer
@@ -27,13 +28,14 @@ from automix_cli.engine.runtime import (
     said_by_main,
     seed_initialisation,
 )
+from automix_cli.engine.trackers import Trackers, require_installed, start_trackers
 from automix_cli.errors import CheckpointError
 from automix_cli.reporting import records
 from automix_cli.reporting.progress import TrainProgress, say
 from automix_cli.reporting.tables import accuracy_table, print_tables, summary_table
 from automix_cli.settings import DataSettings, Settings
 from automix_cli.settings.layering import Layer, Origins, Overrides, load
-from automix_cli.settings.toml import changed_keys, dump_toml, moves_result
+from automix_cli.settings.toml import as_saved, changed_keys, dump_toml, flatten, moves_result
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ def run(settings: Settings, origins: Origins, resumed: Path | None, request: Tra
         resumed: Folder of the run to go on with; None starts one.
         request: What to show.
     """
+    require_installed(settings.train.tracker_names)
     checkpoint = None if resumed is None else last_good(resumed)
     if checkpoint is not None:
         refuse_changes(checkpoint, settings)
@@ -166,7 +169,7 @@ def carry_out(prepared: Prepared, folder: Path, checkpoint: Checkpoint | None) -
     training, plan = prepared.training, prepared.plan
     accelerator = training.accelerator
     state = TrainState() if checkpoint is None else restore(checkpoint, training)
-    metrics = None
+    metrics, masks = None, None
     if accelerator.is_main_process:
         kept = 0 if checkpoint is None else checkpoint.header.metrics_bytes
         metrics = records.Metrics(folder / records.METRICS, keep_bytes=kept)
@@ -175,19 +178,45 @@ def carry_out(prepared: Prepared, folder: Path, checkpoint: Checkpoint | None) -
         )
         records.append_environment(folder / "environment.json", entry)
         announce(prepared, folder, state, checkpoint)
+        masks = mask_progress(prepared.settings, prepared.splits, training, folder, state.step)
     progress = TrainProgress(
         plan.total_steps,
         state.step,
         plan.steps_per_epoch,
         is_silent=not accelerator.is_main_process,
     )
-    books = Bookkeeper(
-        prepared.settings, prepared.splits, training, state, folder, metrics, progress
-    )
-    stop = StopRequest(accelerator)
-    with progress, stop:
-        fit(training, plan, state, books.hooks(stop))
+    with closing(trackers_of(prepared, folder, state)) as trackers:
+        books = Bookkeeper(
+            prepared.settings,
+            prepared.splits,
+            training,
+            state,
+            folder,
+            metrics,
+            trackers,
+            progress,
+            masks,
+        )
+        stop = StopRequest(accelerator)
+        with progress, stop, books.writer:
+            fit(training, plan, state, books.hooks(stop))
     return books.finish()
+
+
+def trackers_of(prepared: Prepared, folder: Path, state: TrainState) -> Trackers:
+    """The trackers that the settings name; none on every process but the main one.
+
+    Raises:
+        SettingsError: one cannot start.
+    """
+    settings = prepared.settings
+    return start_trackers(
+        settings.train.tracker_names if prepared.training.accelerator.is_main_process else (),
+        folder,
+        flatten(as_saved(settings)),
+        step=state.step,
+        warn=say,
+    )
 
 
 def announce(

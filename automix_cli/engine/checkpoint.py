@@ -9,9 +9,7 @@ one-hot head, and in its metadata all that is needed to build it again.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -20,9 +18,11 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from automix_cli.engine.atomic import written_atomically
+from automix_cli.engine.checkpoint_kinds import refuse_other_kinds
 from automix_cli.engine.loop import Training, TrainState
 from automix_cli.engine.sealing import is_sealed, seal
-from automix_cli.engine.weights import DAMAGE, read_content, read_portable, reason, write_weights
+from automix_cli.engine.weights import DAMAGE, read_content, read_described, reason, write_weights
 from automix_cli.errors import CheckpointError
 
 FORMAT = "automix-checkpoint"
@@ -54,55 +54,63 @@ class Checkpoint:
     state: TrainState
 
 
-@contextmanager
-def written_atomically(path: Path) -> Iterator[Path]:
-    """Give a file to write to; on success it becomes `path` in one step, else it is removed."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    finally:
-        partial.unlink(missing_ok=True)
+def checkpoint_content(
+    training: Training, state: TrainState, header: Header
+) -> dict[str, Any] | None:
+    """What a checkpoint holds, tensors shared with the training; None but on the main process.
 
-
-def save_checkpoint(path: Path, training: Training, state: TrainState, header: Header) -> None:
-    """Write everything that resuming needs to `path`; called on every process, the main one writes.
-
-    Only the running sums of the losses differ between processes: one row of each is kept.
-
-    Raises:
-        CheckpointError: the file cannot be written (full disk, read-only folder); the old one
-            stays.
+    Called on every process: only their running sums of losses differ, and one row of each is kept.
     """
     accelerator = training.accelerator
     rows = None if state.sums is None else accelerator.gather(state.sums[None])
     if not accelerator.is_main_process:
-        return
-    content = {
-        "format": FORMAT,
-        "version": VERSION,
+        return None
+    return {
         "header": asdict(header),
         "model": accelerator.unwrap_model(training.model).state_dict(),
         "optimizer": training.optimizer.state_dict(),
         "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else None,
-        "state": {**{each.name: getattr(state, each.name) for each in fields(state)}, "sums": rows},
+        "state": {**_plain(state), "sums": rows},
     }
+
+
+def save_imported(path: Path, model: Mapping[str, Tensor], header: Header) -> None:
+    """Write weights that come from elsewhere, with nothing to go on training from.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
+    content = {
+        "header": asdict(header),
+        "model": dict(model),
+        "optimizer": {},
+        "scaler": None,
+        "state": _plain(TrainState()),
+    }
+    write_checkpoint(path, content, hint="free some space, or name a file elsewhere")
+
+
+def _plain(state: TrainState) -> dict[str, Any]:
+    return {each.name: getattr(state, each.name) for each in fields(state)}
+
+
+def write_checkpoint(
+    path: Path,
+    content: Mapping[str, Any],
+    *,
+    hint: str = "free some space and resume; the previous checkpoint is intact",
+) -> None:
+    """Write such content in one step.
+
+    Raises:
+        CheckpointError: it cannot be written (full disk, read-only folder); the old one stays.
+    """
     try:
         with written_atomically(path) as partial:
-            torch.save(content, partial)
+            torch.save({"format": FORMAT, "version": VERSION, **content}, partial)
             seal(partial)
     except (OSError, RuntimeError) as problem:  # torch reports a full disk as RuntimeError
-        raise CheckpointError(
-            f"cannot write `{path}`: {problem}",
-            hint="free some space and resume; the previous checkpoint is intact",
-        ) from problem
+        raise CheckpointError(f"cannot write `{path}`: {problem}", hint=hint) from problem
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -145,36 +153,23 @@ def _checkpoint(path: Path, content: dict[str, Any]) -> Checkpoint:
         )
     if version == VERSION and not is_sealed(path):
         raise ValueError("the SHA-256 of its content is missing")
-    state, model = TrainState(**content["state"]), content["model"]
-    of_kind(asdict(header), {"settings": dict, "dataset": dict, "software": dict}, "header")
-    of_kind(asdict(header), {"num_processes": int, "metrics_bytes": int}, "header")
-    of_kind(content, {"model": dict, "optimizer": dict}, "checkpoint")
-    of_kind(vars(state), {"step": int, "seconds": float, "summed_steps": int}, "state")
-    of_kind(vars(state), {"best": dict, "last": dict}, "state")
-    for name, tensor in model.items():
-        is_plain = isinstance(tensor, Tensor) and tensor.layout == torch.strided
-        if not is_plain or tensor.device.type != "cpu":
-            raise TypeError(f"`{name}` is no plain tensor")
-    return Checkpoint(path, header, model, content["optimizer"], content["scaler"], state)
-
-
-def of_kind(values: Mapping[str, Any], kinds: Mapping[str, type], title: str) -> None:
-    """Refuse values of other types.
-
-    Raises:
-        TypeError: names the first of them.
-    """
-    for name, kind in kinds.items():
-        if not isinstance(values[name], kind):
-            raise TypeError(f"`{name}` of its {title} must be {kind.__name__}")
+    state = TrainState(**content["state"])
+    refuse_other_kinds(content, asdict(header), vars(state))
+    model, optimizer = content["model"], content["optimizer"]
+    return Checkpoint(path, header, model, optimizer, content["scaler"], state)
 
 
 def restore(checkpoint: Checkpoint, training: Training) -> TrainState:
     """Put model, optimizer and scaler where the checkpoint left them.
 
     Raises:
-        CheckpointError: the checkpoint belongs to another architecture.
+        CheckpointError: the checkpoint belongs to another architecture, or was imported.
     """
+    if not checkpoint.optimizer:
+        raise CheckpointError(
+            f"`{checkpoint.path}` holds imported weights, and nothing to go on training from",
+            hint="it can be evaluated, shown and exported",
+        )
     accelerator = training.accelerator
     load_weights(accelerator.unwrap_model(training.model), checkpoint.model, checkpoint.path)
     try:
@@ -221,12 +216,21 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -
 
 
 def save_classifier(path: Path, weights: Mapping[str, Tensor], header: Header) -> None:
-    """Write portable weights; equal weights and settings give equal bytes.
+    """Write portable weights; equal weights and settings give equal bytes."""
+    save_described(path, weights, {"settings": header.settings, "dataset": header.dataset})
+
+
+def save_described(path: Path, weights: Mapping[str, Tensor], said: Mapping[str, Any]) -> None:
+    """Write tensors as safetensors, in one step; `read_described` reads them.
+
+    Args:
+        path: The file.
+        weights: By name.
+        said: What the header says of them; plain values.
 
     Raises:
-        CheckpointError: the file cannot be written.
+        CheckpointError: the file cannot be written; the old one stays.
     """
-    said = {"settings": header.settings, "dataset": header.dataset}
     try:
         with written_atomically(path) as partial:
             write_weights(partial, weights, said)
@@ -240,4 +244,8 @@ def load_classifier(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         CheckpointError: missing, damaged, or without our metadata.
     """
-    return read_portable(path)
+    weights, stored = read_described(path)
+    for part in ("settings", "dataset"):
+        if not isinstance(stored.get(part), dict):
+            raise CheckpointError(f"`{path}` is damaged: it does not say its `{part}`")
+    return weights, stored

@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import mmap
 import pickle
+import re
 import struct
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -23,6 +25,10 @@ from torch import Tensor
 
 from automix_cli.engine.sealing import check_seal, digest_of
 from automix_cli.errors import CheckpointError
+
+DESCRIPTION = "automix"
+"""Name of what the header of a file of ours says: one JSON text, because safetensors does not keep
+the order of several."""
 
 ZIP_BEGINNING = b"PK"
 MAKES_BYTES = b"\nbytearray\n"
@@ -45,7 +51,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def read_content(path: Path) -> Any:
-    """Read a safetensors file, or a PyTorch file of tensors and plain values.
+    """Read a safetensors file, or a PyTorch file of tensors and plain values, numpy's numbers too.
 
     Raises:
         CheckpointError: missing, damaged, or something that could run code.
@@ -59,8 +65,11 @@ def read_content(path: Path) -> Any:
     try:
         return _safetensors(path)[0] if path.suffix == ".safetensors" else _pytorch(path)
     except pickle.UnpicklingError as problem:
+        found = re.search(r"GLOBAL (\S+)", str(problem))
+        named = f" (`{found.group(1)}`)" if found else ""
         raise CheckpointError(
-            f"`{path}` holds something other than tensors and plain values, and was not loaded",
+            f"`{path}` holds something other than tensors and plain values{named}, and was not"
+            " loaded",
             hint="such a file can run code when opened; wanted tensors alone, best as safetensors",
         ) from problem
     except DAMAGE as problem:
@@ -69,23 +78,22 @@ def read_content(path: Path) -> Any:
         ) from problem
 
 
-def read_portable(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read a safetensors file of ours: its tensors, and what it says of itself.
+def read_described(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a safetensors file of ours: its tensors, and what its header says of them.
 
     Raises:
         CheckpointError: missing, damaged, or without our metadata.
     """
     try:
         weights, metadata = _safetensors(path)
-        if "automix" not in metadata:
+        if DESCRIPTION not in metadata:
             raise CheckpointError(
                 f"`{path}` was not written by automix: its metadata says nothing of the model",
                 hint="wanted the `classifier.safetensors` of a run",
             )
-        said = json.loads(metadata["automix"])
-        for part in ("settings", "dataset"):
-            if not isinstance(said[part], dict):
-                raise TypeError(f"its `{part}` is no table")
+        said = json.loads(metadata[DESCRIPTION])
+        if not isinstance(said, dict):
+            raise TypeError("it describes itself by no table")
         if "sha256" in said and said["sha256"] != digest_of(weights, said):
             raise ValueError("its content is not what its SHA-256 says")
     except DAMAGE as problem:
@@ -112,7 +120,7 @@ def write_weights(
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     kept = {**said, "sha256": digest_of(tensors, said)}
-    save_file(tensors, path, metadata={"automix": json.dumps(kept, sort_keys=True), **metadata})
+    save_file(tensors, path, metadata={DESCRIPTION: json.dumps(kept, sort_keys=True), **metadata})
 
 
 def reason(problem: Exception) -> str:
@@ -136,7 +144,10 @@ def _pytorch(path: Path) -> Any:
     """
     check_seal(path)
     _refuse_bombs(path)
-    with warnings.catch_warnings(action="ignore"):  # what torch warns of is refused
+    with (
+        warnings.catch_warnings(action="ignore"),  # what torch warns of is refused
+        torch.serialization.safe_globals(list(_NUMBERS)),
+    ):
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
@@ -151,6 +162,17 @@ def _refuse_bombs(path: Path) -> None:
         if sum(entry.file_size for entry in entries) > len(content):
             raise ValueError("it unpacks to more than its size")
 
+
+def _numbers() -> Iterator[Any]:
+    """Single numbers of numpy, which logs of a training leave in files; they run no code."""
+    make = np.float64(0).__reduce__()[0]
+    for module in ("numpy.core.multiarray", "numpy._core.multiarray"):  # of numpy 1 and 2
+        yield make, f"{module}.scalar"
+    yield np.dtype
+    yield from (type(np.dtype(each)) for each in ("f8", "f4", "i8", "i4", "bool"))
+
+
+_NUMBERS = tuple(_numbers())
 
 DAMAGE = (
     *(OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError),

@@ -104,6 +104,11 @@ class Classifier(nn.Module):
         """Give the embedding `(n, d)` of a last map, of images or of a mixture of their maps."""
         return self.backbone.forward_head(last_map, pre_logits=True)
 
+    @property
+    def num_stages(self) -> int:
+        """How many stages there are to show."""
+        return len(self._stages)
+
     def mixing_stages(self) -> tuple[int, int]:
         """The first two stages behind the stem, whose maps ManifoldMix mixes.
 
@@ -111,6 +116,20 @@ class Classifier(nn.Module):
             ValueError: the backbone has no such stages.
         """
         return stages_to_change(self.backbone, len(self._stages))
+
+    def named_stages(self) -> list[tuple[nn.Module, int, int]]:
+        """The modules that give the feature maps, with height and width of the maps.
+
+        Empty where the backbone does not name them.
+        """
+        stated = getattr(self.backbone, "feature_info", ())
+        if len(stated) != len(self._stages) or not all("module" in each for each in stated):
+            return []
+        modules = [self.backbone.get_submodule(each["module"]) for each in stated]
+        return [
+            (module, height, width)
+            for module, (_, height, width) in zip(modules, self._stages, strict=True)
+        ]
 
     def embed_changed(
         self, images: Tensor, stage: int, change: Callable[[Tensor], Tensor]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from automix_cli.reporting.figures import COLOURS, Background, style
+from automix_cli.reporting.figures import COLOURS, LINES, Background, style
+from automix_cli.reporting.picture_grid import shortened
 from automix_cli.reporting.robustness_tables import attack_name, images_of
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Models = Mapping[str, Mapping[str, Any]]
-LINES = ("-", "--", ":", "-.")
-"""One for each attack; a network keeps its colour."""
 
 
 def robustness_figure(content: Mapping[str, Any], *, background: Background = "light") -> Figure:
@@ -57,6 +56,7 @@ def draw_attacks(axes: Axes, models: Models) -> None:
         for record in model.get("attacks", []):
             point = (record["epsilon"], 100 * record["accuracy"])
             curves.setdefault(attack_name(record), [(0.0, clean)]).append(point)
+        # a line style for each attack; a network keeps its colour
         for place, (name, points) in enumerate((curves or {"none": [(0.0, clean)]}).items()):
             axes.plot(
                 *zip(*points, strict=True),
@@ -92,7 +92,9 @@ def draw_unknown(axes: Axes, models: Models) -> None:
         colour = COLOURS[number % len(COLOURS)]
         axes.bar(left, heights, width, align="edge", color=colour, label=label)
     axes.axhline(50, color=COLOURS[7], linestyle="--", label="a coin")
-    axes.set_xticks([place + 0.4 for place in range(len(names))], names)
+    axes.set_xticks(
+        [place + 0.4 for place in range(len(names))], [shortened(name) for name in names]
+    )
     axes.set(ylabel="AUROC, %", ylim=(0, 100), title="unknown images, by energy")
 
 

@@ -1,4 +1,4 @@
-"""Where an export is written until it is proved, and how it gets its name."""
+"""A file that a person asked for: there when it is whole, and never over another one unasked."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def written_at_last(target: Path, *, force: bool) -> Iterator[Path]:
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        holder = TemporaryDirectory(prefix=".automix-export-", dir=target.parent)
+        holder = TemporaryDirectory(prefix=".automix-", dir=target.parent)
     except OSError as problem:
         raise SettingsError(
             f"cannot write to the folder `{target.parent}`: {problem}",
