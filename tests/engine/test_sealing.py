@@ -12,13 +12,13 @@ from automix_cli.engine.checkpoint import (
     Header,
     load_checkpoint,
     load_classifier,
-    save_checkpoint,
     save_classifier,
 )
 from automix_cli.engine.loop import TrainState
 from automix_cli.engine.weights import read_content
 from automix_cli.errors import CheckpointError
 from tests.engine.conftest import Prepare
+from tests.engine.test_checkpoint import save_checkpoint
 from tests.fuzz import checkpoint
 
 HEADER = Header(settings={}, dataset={}, software={}, num_processes=1, metrics_bytes=0)
