@@ -48,12 +48,12 @@ def test_a_second_resume_of_a_run_is_refused_and_changes_nothing(
     tmp_path: Path, automix: Automix
 ) -> None:
     automix("train", *QUICK, "-o", "run")
-    before = {each.name: each.read_bytes() for each in (tmp_path / "run").iterdir()}
+    before = {each.name: each.read_bytes() for each in (tmp_path / "run").glob("*.*")}
     with sole_writer(tmp_path / "run", "run"):
         result = automix("train", "--resume", "run", "--set", "train.max_steps=6")
     assert result.exit_code == 2
     assert "another run works in `run`" in result.stderr
-    assert {each.name: each.read_bytes() for each in (tmp_path / "run").iterdir()} == before
+    assert {each.name: each.read_bytes() for each in (tmp_path / "run").glob("*.*")} == before
 
 
 def test_a_process_that_is_killed_leaves_its_folder_free(held: Path) -> None:
