@@ -116,7 +116,7 @@ def _refuse_far_memory(content: bytes) -> None:
         pickle.UnpicklingError: it asks for that.
     """
     for operation, argument, _ in pickletools.genops(content):
-        if operation.name.endswith("PUT") and int(argument) > len(content):
+        if operation.name.endswith("PUT") and int(argument or 0) > len(content):
             raise pickle.UnpicklingError(f"it numbers a value {argument}")
 
 

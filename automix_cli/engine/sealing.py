@@ -95,5 +95,5 @@ def digest_of(weights: Mapping[str, Tensor], said: Mapping[str, Any]) -> str:
     for name in sorted(weights):
         tensor = weights[name].detach().contiguous()
         digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode("utf-8"))
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
