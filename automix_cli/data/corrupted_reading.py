@@ -96,7 +96,7 @@ def _is_sound(meta: dict[str, Any]) -> bool:
         Path(name).name == name
         and isinstance(entry, dict)
         and isinstance(entry.get("md5"), str)
-        and type(entry.get("bytes")) is int
+        and type(entry.get("bytes", 0)) is int
         for name, entry in files.items()
     )
     of_scale = all(type(each) is int and each in SEVERITIES for each in severities)

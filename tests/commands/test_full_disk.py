@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from automix_cli.data.corrupted_writing import CorruptedFolder, Identity
+from automix_cli.data.corrupted_record import Identity
+from automix_cli.data.corrupted_writing import CorruptedFolder
 from automix_cli.engine.checkpoint import load_checkpoint
 from automix_cli.errors import CheckpointError
 from automix_cli.reporting import records
@@ -88,7 +89,7 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one_and_nothing_else(
 def test_corrupted_images_that_do_not_fit_leave_no_half_file(
     tmp_path: Path, largest_file: Callable[[int], None]
 ) -> None:
-    identity = Identity("cifar10", "0", 0, "float64", (1,), 1)
+    identity = Identity("cifar-c", "cifar10", "0", 0, "float64", (1,), 1)
     folder = CorruptedFolder(tmp_path / "set", identity, is_forced=False)
     largest_file(1000)
     with pytest.raises(OSError, match="File too large"):
