@@ -14,7 +14,21 @@ Code 0 is success. Anything outside this tree is a bug and keeps its traceback. 
 and `evaluation` are a library: they raise plain `ValueError`, which `commands` translates.
 """
 
+import re
 from typing import ClassVar
+
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def harmless(text: str) -> str:
+    """Text that a terminal shows and does not obey.
+
+    Names of files and classes come from strangers; one that holds the codes by which a terminal is
+    told to move, to hide or to turn text round is shown with these codes written out.
+    """
+    return _CONTROL.sub(lambda found: ascii(found.group())[1:-1], text)
 
 
 class AutoMixError(Exception):
@@ -29,9 +43,9 @@ class AutoMixError(Exception):
     exit_code: int = 1
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        super().__init__(harmless(message))
+        self.message = harmless(message)
+        self.hint = None if hint is None else harmless(hint)
 
 
 class SettingsError(AutoMixError):

@@ -1,6 +1,7 @@
 """Where the program meets the shell: exit codes, errors, `--resume` alone, pipes that close."""
 # pyright: strict
 
+import errno
 import os
 import sys
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from automix_cli.errors import AutoMixError
+from automix_cli.errors import AutoMixError, harmless
 
 EXIT_CODES = """\
 Exit codes:
@@ -20,6 +21,10 @@ Exit codes:
   5    a result failed its verification
   130  Ctrl-C, after saving a checkpoint when training
   143  SIGTERM, after saving a checkpoint"""
+
+
+CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+"""Wherever a file is written: no room, or no right."""
 
 
 class ErrorBoundary(TyperGroup):
@@ -37,6 +42,13 @@ class ErrorBoundary(TyperGroup):
             if error.hint:
                 typer.echo(f"\nhint: {error.hint}", err=True)
             sys.exit(error.exit_code)
+        except OSError as error:
+            if error.errno not in CANNOT_WRITE:
+                raise
+            place = f" `{error.filename}`" if error.filename else ""
+            typer.echo(harmless(f"error: cannot write{place}: {error.strerror}"), err=True)
+            typer.echo("\nhint: make room or mend the rights; what was there is intact", err=True)
+            sys.exit(AutoMixError.exit_code)
 
 
 class TrainCommand(TyperCommand):

@@ -21,6 +21,9 @@ from automix_cli.settings.toml import as_saved, changed_keys, flatten, moves_res
 OWN_OF_A_METHOD = ("mix.method", *(f"mix.{name}" for name in OWN))
 """Settings that differ between methods by what they are."""
 
+NOT_OURS = (*(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError),)
+"""What the files of a run raise that somebody has changed."""
+
 
 @dataclass(frozen=True)
 class FinishedRun:
@@ -72,7 +75,7 @@ def read_run(folder: Path, name: str) -> FinishedRun:
         summary = json.loads((folder / records.SUMMARY).read_text(encoding="utf-8"))
         result = RunResult(name, int(summary["seed"]), _measures(summary), _costs(folder, summary))
         return FinishedRun(folder, settings, summary, result, _machine(folder))
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as problem:
+    except (*NOT_OURS, OSError) as problem:
         raise CheckpointError(
             f"the files of the run `{folder}` are not what a run writes: {problem!r}",
             hint="were they changed by hand? evaluate its weights with `automix eval`",

@@ -19,6 +19,7 @@ from automix_cli.commands.corruption_batches import (
     draws_of,
     keep_freed_memory,
 )
+from automix_cli.commands.sole_writer import sole_writer
 from automix_cli.data.cifar import CifarName, load_cifar_test
 from automix_cli.data.corrupted_official import FOLDERS, LABELS, MD5, REPRODUCIBLE
 from automix_cli.data.corrupted_record import Identity
@@ -79,8 +80,17 @@ def make_files(
     Raises:
         DataError: the clean images are missing, the photographs are not the published ones, or the
             folder holds something else.
+        SettingsError: another process writes into the folder.
     """
     name = require_cifar(data.name)
+    with sole_writer(folder, "`automix corruptions make`"):
+        return _make_files(folder, data, name, wanted, is_forced=is_forced)
+
+
+def _make_files(
+    folder: Path, data: DataSettings, name: CifarName, wanted: Wanted, *, is_forced: bool
+) -> list[MadePart]:
+    """See `make_files`."""
     test = load_test(data)
     target = CorruptedFolder(folder, _identity(name, test, wanted), is_forced=is_forced)
     draws = draws_of(wanted, data, is_frost_there=target.md5_of("frost") is not None)

@@ -143,7 +143,7 @@ def read_baseline(path: Path, suite: str) -> tuple[Mapping[str, float], float, s
         rows = record["corruptions"]
         errors = {name: 1 - fmean(row["top1"]) for name, row in rows.items()}
         clean, checkpoint, found = record["clean_top1"], record["checkpoint"], record["suite"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"`{path}` is no record of an evaluation on corrupted images: {error!r}",
             hint="`--baseline` takes a file that `automix eval --corruptions` has written, and for"

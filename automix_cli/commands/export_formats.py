@@ -62,7 +62,8 @@ def write_safetensors(shipment: Shipment, path: Path) -> bool:
         raise SettingsError(
             f"cannot write weights for timm: {problem}", hint="take `--format torch-export`"
         ) from problem
-    write_weights(path, tensors, {"automix": json.dumps(shipment.metadata, sort_keys=True)})
+    # "format" is what timm and transformers look for
+    write_weights(path, tensors, shipment.metadata, format="pt")
     return shipment.is_any_size
 
 

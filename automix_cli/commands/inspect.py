@@ -11,6 +11,7 @@ import json
 import math
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 from torch import Tensor
 
 from automix_cli.engine.checkpoint import FORMAT, load_checkpoint
-from automix_cli.engine.weights import read_content
+from automix_cli.engine.weights import DAMAGE, read_content, reason
 from automix_cli.errors import CheckpointError, SettingsError
 from automix_cli.reporting.export_tables import inspection_tables
 from automix_cli.reporting.tables import print_tables
@@ -59,12 +60,21 @@ def inspected(path: Path) -> dict[str, Any]:
     """Kind, settings, data, versions and tensors of a file."""
     readers = {".safetensors": of_safetensors, ".pt2": of_torch_export, ".onnx": of_onnx}
     try:
-        kind, said, shapes = readers.get(path.suffix, of_pytorch)(path)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as problem:
+        return described(*readers.get(path.suffix, of_pytorch)(path))
+    except (*DAMAGE, NotImplementedError, zlib.error) as problem:
         raise CheckpointError(
-            f"`{path}` is truncated or damaged: {str(problem).splitlines()[0]}",
-            hint="copy the file again",
+            f"`{path}` is truncated or damaged: {reason(problem)}", hint="copy the file again"
         ) from problem
+
+
+def described(kind: str, said: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
+    """Put together what is shown.
+
+    Args:
+        kind: Of file.
+        said: What it says of itself.
+        shapes: Of its tensors, by name.
+    """
     dataset, settings = said.get("dataset", {}), said.get("settings", {})
     facts = {
         **{
@@ -124,15 +134,28 @@ def of_torch_export(path: Path) -> tuple[str, dict[str, Any], Shapes]:
     """The descriptions in a torch.export archive; its program is not loaded."""
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
-        config = next(each for each in names if each.endswith("/model_weights_config.json"))
-        tensors = json.loads(archive.read(config))["config"]
+        (config,) = (each for each in names if each.endswith("/model_weights_config.json"))
+        tensors = json.loads(unpacked(archive, config))["config"]
         extra = [each for each in names if each.endswith("/extra/automix.json")]
-        said = json.loads(archive.read(extra[0])) if extra else {}
+        said = json.loads(unpacked(archive, extra[0])) if extra else {}
     shapes = {
         name: tuple(size["as_int"] for size in each["tensor_meta"]["sizes"])
         for name, each in tensors.items()
     }
     return "torch.export", said, shapes
+
+
+def unpacked(archive: zipfile.ZipFile, name: str) -> bytes:
+    """An entry that is no larger than a description may be.
+
+    Raises:
+        ValueError: it unpacks to more.
+    """
+    with archive.open(name) as entry:
+        content = entry.read(MOST_HEADER_BYTES + 1)
+    if len(content) > MOST_HEADER_BYTES:
+        raise ValueError(f"`{name}` unpacks to more than {MOST_HEADER_BYTES:,} bytes")
+    return content
 
 
 def of_onnx(path: Path) -> tuple[str, dict[str, Any], Shapes]:
@@ -173,13 +196,22 @@ def of_pytorch(path: Path) -> tuple[str, dict[str, Any], Shapes]:
     return "PyTorch file of tensors and plain values", {}, dict(named(content))
 
 
-def named(value: Any, name: str = "") -> Iterable[tuple[str, tuple[int, ...]]]:
-    """All tensors in a tree of plain values, by their place in it."""
+def named(
+    value: Any, name: str = "", seen: set[int] | None = None
+) -> Iterable[tuple[str, tuple[int, ...]]]:
+    """All tensors in a tree of plain values, by their place in it.
+
+    Args:
+        value: The tree; what stands in it at several places is looked into once, since a small
+            file can hold a tree that would take for ever.
+        name: Of its place.
+        seen: What has been looked into.
+    """
+    seen = set() if seen is None else seen
     if isinstance(value, Tensor):
         yield name.removesuffix(".") or "tensor", tuple(value.shape)
-    elif isinstance(value, dict):
-        for key, each in value.items():
-            yield from named(each, f"{name}{key}.")
-    elif isinstance(value, list | tuple):
-        for number, each in enumerate(value):
-            yield from named(each, f"{name}{number}.")
+    elif isinstance(value, dict | list | tuple) and id(value) not in seen:
+        seen.add(id(value))
+        entries = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, each in entries:
+            yield from named(each, f"{name}{key}.", seen)

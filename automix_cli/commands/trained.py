@@ -21,6 +21,9 @@ from automix_cli.reporting import records
 from automix_cli.reporting.progress import say
 from automix_cli.settings import Settings
 
+MOST_CLASSES, MOST_CHANNELS, LARGEST_SIZE = 1_000_000, 64, 8192
+"""What a file may ask for before a network is built."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -123,12 +126,52 @@ def read_file(path: Path) -> TrainedFile:
         tensors, stored = load_classifier(path)
         only = "momentum"
         if "export" in stored:  # written for other programs, under timm's names
-            tensors = our_names(tensors, stored["export"]["backbone"])
-            only = str(stored["export"]["weights"])
+            try:
+                tensors = our_names(tensors, stored["export"]["backbone"])
+                only = str(stored["export"]["weights"])
+            except (KeyError, TypeError, ValueError) as problem:
+                raise CheckpointError(f"`{path}` is no export of ours: {problem!r}") from problem
+        refuse_unsound(path, stored["dataset"])
         return TrainedFile(path, tensors, stored["settings"], stored["dataset"], only)
     checkpoint = load_checkpoint(path)
     header = checkpoint.header
+    refuse_unsound(path, header.dataset)
     return TrainedFile(path, checkpoint.model, header.settings, header.dataset, None)
+
+
+def refuse_unsound(path: Path, dataset: dict[str, Any]) -> None:
+    """A network is built by what a file says of its data: that must be sound, and of sane size.
+
+    Raises:
+        CheckpointError: something is missing, of another kind, or absurd.
+    """
+    names, channels = dataset.get("class_names"), dataset.get("in_channels")
+    size = dataset.get("image_size")
+    is_sound = (
+        isinstance(dataset.get("name"), str)
+        and isinstance(names, list)
+        and all(isinstance(name, str) for name in names)
+        and 0 < len(names) <= MOST_CLASSES
+        and type(channels) is int
+        and 0 < channels <= MOST_CHANNELS
+        and type(size) is int
+        and 0 < size <= LARGEST_SIZE
+        and _are_numbers(dataset.get("mean"), channels)
+        and _are_numbers(dataset.get("std"), channels)
+    )
+    if not is_sound:
+        raise CheckpointError(
+            f"what `{path}` says of its data is no description that a run writes",
+            hint="it was changed or made by another program; name a file of a run",
+        )
+
+
+def _are_numbers(values: object, count: int) -> bool:
+    return (
+        isinstance(values, list | tuple)
+        and len(values) == count
+        and all(isinstance(each, int | float) for each in values)
+    )
 
 
 def stored_settings(path: Path) -> dict[str, Any]:

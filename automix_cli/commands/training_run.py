@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from automix_cli import build
 from automix_cli.commands.bookkeeping import Bookkeeper
+from automix_cli.commands.last_good import last_good
 from automix_cli.commands.mask_progress import mask_progress
 from automix_cli.commands.rehearsal import rehearse
 from automix_cli.commands.requests import TrainRequest
+from automix_cli.commands.sole_writer import sole_writer
 from automix_cli.data.datasets import DataSplits, load_splits
-from automix_cli.engine.checkpoint import Checkpoint, load_checkpoint, restore
+from automix_cli.engine.checkpoint import Checkpoint, restore
 from automix_cli.engine.loop import Plan, Training, TrainState, fit
 from automix_cli.engine.runtime import (
     Accelerator,
@@ -56,16 +58,21 @@ def run(settings: Settings, origins: Origins, resumed: Path | None, request: Tra
         request: What to show.
     """
     require_installed(settings.train.tracker_names)
-    checkpoint = None if resumed is None else load_checkpoint(resumed / records.CHECKPOINT)
+    checkpoint = None if resumed is None else last_good(resumed)
     if checkpoint is not None:
         refuse_changes(checkpoint, settings)
     prepared = prepare_run(settings)
     accelerator = prepared.training.accelerator
-    with closing(prepared.training.batches):
+    with closing(prepared.training.batches), ExitStack() as held:
         if request.dry_run:
             rehearse(prepared.training, prepared.plan, settings, origins, as_json=request.as_json)
             return
-        folder = new_folder(accelerator, settings, origins) if resumed is None else resumed
+        if resumed is None:
+            folder = new_folder(accelerator, settings, origins, held)
+        else:
+            folder = resumed
+            if accelerator.is_main_process:
+                held.enter_context(sole_writer(folder, "run"))
         summary = carry_out(prepared, folder, checkpoint)
     if accelerator.is_main_process:
         show(summary, folder, as_json=request.as_json)
@@ -140,12 +147,22 @@ def load_data(settings: DataSettings, accelerator: Accelerator) -> DataSplits:
     return build.in_storage(settings, splits).to(accelerator.device)
 
 
-def new_folder(accelerator: Accelerator, settings: Settings, origins: Origins) -> Path:
-    """Make the run folder on the main process and tell the others where it is."""
+def new_folder(
+    accelerator: Accelerator, settings: Settings, origins: Origins, held: ExitStack
+) -> Path:
+    """Make the run folder on the main process and tell the others where it is.
+
+    Args:
+        accelerator: Knows which process this is.
+        settings: Written into it.
+        origins: Written into it.
+        held: Keeps the folder ours until it is closed.
+    """
     folder = settings.run.output_dir or records.default_folder(
         settings.run.preset, settings.mix.method, settings.run.seed
     )
     if accelerator.is_main_process:
+        held.enter_context(sole_writer(folder, "run"))
         records.create_folder(folder)
         (folder / records.SETTINGS).write_text(dump_toml(settings), encoding="utf-8")
         records.write_json(folder / "origins.json", dict(origins))

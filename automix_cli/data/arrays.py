@@ -56,7 +56,7 @@ def load_mnist(name: MnistName, request: DataRequest) -> Parts:
 def _read_idx(path: Path) -> np.ndarray:
     """Read an array of bytes: two zeros, 8, the number of axes, their sizes, the bytes."""
     content = _read(path)
-    num_axes = content[3] if content[:3] == b"\0\0\x08" else 0
+    num_axes = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
     start = 4 + 4 * num_axes
     if num_axes in (1, 3) and len(content) >= start:
         shape = struct.unpack(f">{num_axes}I", content[4:start])

@@ -9,6 +9,7 @@ array is rebuilt here from its shape and its bytes, and only unsigned bytes are 
 import io
 import math
 import pickle
+import pickletools
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,7 @@ _BROKEN = (
     KeyError,
     MemoryError,
     OverflowError,
+    RecursionError,
     TypeError,
     ValueError,
 )
@@ -98,12 +100,24 @@ def read_cifar_pickle(content: bytes) -> dict[str, Any]:
         ValueError: if the bytes are no pickle, no dictionary, or name anything but plain arrays.
     """
     try:
+        _refuse_far_memory(content)
         entries = _RestrictedUnpickler(io.BytesIO(content), encoding="bytes").load()
         if not isinstance(entries, dict):
             raise pickle.UnpicklingError(f"it holds a {type(entries).__name__}, not a dictionary")
         return {_text(key): _plain(value) for key, value in entries.items()}
     except _BROKEN as error:
         raise ValueError(f"not a CIFAR pickle: {error or type(error).__name__}") from error
+
+
+def _refuse_far_memory(content: bytes) -> None:
+    """Refuse to remember values under numbers that no file counts up to: all below take memory.
+
+    Raises:
+        pickle.UnpicklingError: it asks for that.
+    """
+    for operation, argument, _ in pickletools.genops(content):
+        if operation.name.endswith("PUT") and int(argument or 0) > len(content):
+            raise pickle.UnpicklingError(f"it numbers a value {argument}")
 
 
 def _plain(value: Any) -> Any:

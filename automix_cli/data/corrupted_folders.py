@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from automix_cli.data.clean_photographs import folder_of
 from automix_cli.data.corrupted_reading import read_meta
+from automix_cli.data.decoding import BROKEN, image_bytes, opened
 from automix_cli.data.image_set import ImageSet, image_set_from_arrays
 from automix_cli.errors import DataError
 
@@ -139,9 +139,9 @@ def _files(place: Path, class_names: tuple[str, ...]) -> list[tuple[Path, int]]:
 
 def _pixels(path: Path, size: int) -> np.ndarray:
     try:
-        with Image.open(path) as image:
+        with opened(image_bytes(path)) as image:
             pixels = np.asarray(image.convert("RGB"))
-    except OSError as error:
+    except BROKEN as error:
         raise DataError(f"cannot read the image `{path}`: {error}") from error
     height, width = pixels.shape[:2]
     if min(height, width) < size:

@@ -14,6 +14,8 @@ Legend: n test images, s severities, h w pixels.
 """
 
 import json
+import tokenize
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,12 @@ from automix_cli.data.image_set import ImageSet
 from automix_cli.errors import DataError
 
 META = "meta.json"
+
+_BROKEN = (
+    *(OSError, ValueError, EOFError, SyntaxError, TypeError, LookupError, AttributeError),
+    *(OverflowError, MemoryError, RecursionError, tokenize.TokenError, zipfile.BadZipFile),
+)
+"""What numpy raises for altered headers, which it reads as Python."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +78,29 @@ def read_meta(folder: Path) -> dict[str, Any] | None:
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))
         missing = {"files", "severities", "identity"} - set(meta)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise _damaged(path, str(error)) from error
     if missing:
         raise _damaged(path, f"it lacks {', '.join(sorted(missing))}")
+    if not _is_sound(meta):
+        raise _damaged(path, "it says something that automix does not write")
     return meta
+
+
+def _is_sound(meta: dict[str, Any]) -> bool:
+    """Whether everything is of its kind, and no name leads to another folder."""
+    files, severities = meta["files"], meta["severities"]
+    if not (isinstance(files, dict) and isinstance(severities, list)):
+        return False
+    entries = all(
+        Path(name).name == name
+        and isinstance(entry, dict)
+        and isinstance(entry.get("md5"), str)
+        and type(entry.get("bytes", 0)) is int
+        for name, entry in files.items()
+    )
+    of_scale = all(type(each) is int and each in SEVERITIES for each in severities)
+    return entries and of_scale and bool(severities) and isinstance(meta["identity"], dict)
 
 
 def _damaged(path: Path, reason: str) -> DataError:
@@ -124,7 +150,7 @@ def _check_labels(path: Path, wanted: np.ndarray) -> None:
 def _open(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except _BROKEN as error:
         raise DataError(
             f"cannot read `{path}` as a plain array: {error}",
             hint="fetch or make the file again; arrays of Python objects are never loaded",

@@ -44,7 +44,7 @@ class CorruptedFolder:
         """The md5 of a file that is there and whole, or None."""
         entry = self._record.part(name)
         path = self.path / f"{name}.npy"
-        if entry is None or not path.is_file() or path.stat().st_size != entry["bytes"]:
+        if entry is None or not path.is_file() or path.stat().st_size != entry.get("bytes"):
             return None
         return entry["md5"]
 

@@ -13,6 +13,7 @@ Legend: h w pixels, c channels.
 """
 
 import io
+import stat
 import struct
 import warnings
 import zlib
@@ -26,6 +27,13 @@ from torch.nn import functional as F
 
 from automix_cli.data.boxes import Box
 from automix_cli.errors import DataError
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+"""What is decoded, whatever a file is called. Pillow knows more, and hands some of them to other
+programs (PostScript). JPEG includes MPO, which is read by the same function."""
+
+LARGEST_FILE = 512 * 2**20
+"""Bytes; a larger file is not read."""
 
 SPARE = 1.5
 """A reduced image is still so many times as large as what is made of it, in each direction."""
@@ -93,8 +101,8 @@ class PictureFile:
         self._path = path
         self._content = b""
         try:
-            self._content = path.read_bytes()
-            self._image = _opened(self._content)
+            self._content = image_bytes(path)
+            self._image = opened(self._content)
             self._orientation = self._image.getexif().get(ORIENTATION, 1)
         except BROKEN as problem:
             raise self._broken(problem) from problem
@@ -157,10 +165,26 @@ BROKEN = (
 """What the decoders raise for files that are not what they say."""
 
 
-def _opened(content: bytes) -> Image.Image:
+def image_bytes(path: Path) -> bytes:
+    """Read the file of an image.
+
+    Raises:
+        OSError: it cannot be read, is larger than an image, or no file at all: a pipe or a device
+            may have no end.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError("it is no regular file")
+    if status.st_size > LARGEST_FILE:
+        raise OSError(f"it has {status.st_size:,} bytes")
+    return path.read_bytes()
+
+
+def opened(content: bytes) -> Image.Image:
+    """Read the header of an image in one of `FORMATS`."""
     with warnings.catch_warnings():  # a very large image is no reason to talk
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(io.BytesIO(content))
+        return Image.open(io.BytesIO(content), formats=FORMATS)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

@@ -222,5 +222,5 @@ def is_there(path: Path) -> bool:
     """Whether there is such a file or folder, and it may be reached."""
     try:
         return path.exists()
-    except OSError:  # a folder on the way may not be entered
+    except (OSError, ValueError):  # a folder that may not be entered, or a name that cannot be
         return False

@@ -29,6 +29,7 @@ SOURCE = "https://raw.githubusercontent.com/hendrycks/robustness/master/ImageNet
 """Where they are published (Apache-2.0)."""
 
 TIMEOUT_SECONDS = 30
+MOST_BYTES = 64 * 2**20
 
 
 def load_photographs(directory: Path) -> list[np.ndarray]:
@@ -56,7 +57,7 @@ def fetch_photographs(directory: Path) -> None:
             continue
         try:
             with urllib.request.urlopen(SOURCE + name, timeout=TIMEOUT_SECONDS) as answer:
-                content = answer.read()
+                content = answer.read(MOST_BYTES)
         except OSError as error:
             raise DataError(
                 f"cannot fetch `{SOURCE}{name}`: {error}",

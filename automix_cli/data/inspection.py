@@ -22,11 +22,9 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from automix_cli.data.decoding import FORMATS, LARGEST_FILE, image_bytes
 from automix_cli.data.image_set import ImageSet
 from automix_cli.data.parts import Images
-
-LARGEST_FILE = 512 * 2**20
-"""Bytes; a larger file is not read."""
 
 _FILES_AT_ONCE = 64
 
@@ -111,12 +109,12 @@ def _look_at(path: Path, real_root: str) -> Look:
         size = path.stat().st_size
         if size > LARGEST_FILE:
             return _wrong("too large", f"it has {size:,} bytes")
-        content = path.read_bytes()
+        content = image_bytes(path)
     except FileNotFoundError:
         is_link = path.is_symlink()
         return _wrong("missing", "it is a link to nothing" if is_link else "there is no such file")
     except OSError as error:
-        return _wrong("unreadable", error.strerror or type(error).__name__)
+        return _wrong("unreadable", error.strerror or str(error))
     look = _decode(content)
     target = os.path.realpath(path)
     if look.problem is None and not Path(target).is_relative_to(real_root):
@@ -129,7 +127,7 @@ def _decode(content: bytes) -> Look:
         return _wrong("empty file", "it has no bytes")
     digest = hashlib.blake2b(content, digest_size=16).digest()
     try:
-        with Image.open(BytesIO(content)) as image:
+        with Image.open(BytesIO(content), formats=FORMATS) as image:
             mode = image.mode  # of the file: decoding may change it
             image.load()
             return Look(*image.size, mode, digest)

@@ -102,10 +102,13 @@ def _flat_validation(root: Path) -> list[tuple[str, str]]:
             hint="unpack ILSVRC2012_devkit_t12.tar.gz into"
             f" `{root}`, or sort the images into folders such as val/n01440764",
         )
-    names = {
-        int(each["ILSVRC2012_ID"].reshape(-1)[0]): str(each["WNID"])
-        for each in matlab_variables(meta, "synsets")["synsets"]
-    }
+    try:
+        names = {
+            int(each["ILSVRC2012_ID"].reshape(-1)[0]): str(each["WNID"])
+            for each in matlab_variables(meta, "synsets")["synsets"]
+        }
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise DataError(f"`{meta}` is not the published file: {error!r}") from error
     labels = [as_number(words[0], truth) for words in read_words(truth, columns=1)]
     return [
         (f"ILSVRC2012_val_{number:08d}.JPEG", names.get(label, str(label)))
@@ -187,11 +190,13 @@ def _annotations(path: Path) -> tuple[tuple[str, ...], list[tuple[str, int]]]:
         files: dict[Any, str] = {each["id"]: each["file_name"] for each in content["images"]}
         rows = [(files[each["image_id"]], each["category_id"]) for each in content["annotations"]]
         in_order = tuple(names[number] for number in range(len(names)))
+        if any(not (isinstance(path, str) and type(label) is int) for path, label in rows):
+            raise TypeError("a path or a class is of another kind")  # noqa: TRY301 - as damage is
         if len(set(in_order)) < len(in_order):  # a plant and an animal may share a name
             in_order = tuple(f"{number} {name}" for number, name in enumerate(in_order))
     except OSError as error:
         raise DataError(f"cannot read `{path}`: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             f"`{path}` is not the published list of images and classes: {error!r}",
             hint="it is damaged or was not fetched to its end; copy it anew",

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-MOST_BYTES = 4 * 2**30
+MOST_BYTES = 2**29
 """A compressed variable that unpacks to more is refused."""
 
 _DEEPEST = 16
@@ -93,7 +93,7 @@ def read_matlab(content: bytes) -> dict[str, Any]:
         raise ValueError("not a MATLAB file of version 5 to 7")
     try:
         return dict(_variables(_Reader(memoryview(content), order, 128)))
-    except (zlib.error, struct.error, IndexError, UnicodeDecodeError) as error:
+    except (zlib.error, struct.error, LookupError, UnicodeError, OverflowError) as error:
         raise ValueError(f"a damaged MATLAB file: {error}") from error
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import torch
 
+from automix_cli.data.download import is_there
 from automix_cli.data.image_files import ImageFiles
 from automix_cli.data.parts import (
     PART_ORDER,
@@ -28,6 +29,9 @@ from automix_cli.data.parts import (
 )
 from automix_cli.data.request import DataRequest
 from automix_cli.errors import DataError
+
+LARGEST_FILE = 2**30
+"""Bytes; a larger table is not read."""
 
 MOST_SHOWN = 5
 """Bad lines that an error quotes."""
@@ -62,8 +66,8 @@ def read_table(path: Path) -> dict[Part, ImageFiles]:
     """
     rows = _rows(path)
     _refuse_bad_files(path, rows)
-    if all(re.fullmatch(r"-?\d+", row.label) for row in rows):
-        rows = [row._replace(label=str(int(row.label))) for row in rows]  # 07 is 7
+    if all(re.fullmatch(r"-?[0-9]+", row.label) for row in rows):
+        rows = [row._replace(label=_unpadded(row.label)) for row in rows]  # 07 is 7
         names = _numbers(path, rows)
     else:
         names = _names(path, rows)
@@ -90,6 +94,8 @@ def read_cells(path: Path, what: str) -> list[tuple[int, list[str]]]:
         DataError: it cannot be read, or is no such text.
     """
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise DataError(f"`{path}` has {path.stat().st_size:,} bytes, which is no table")
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
@@ -169,7 +175,7 @@ def _refuse_bad_files(path: Path, rows: list[Row]) -> None:
     missing = [
         f"line {row.line} names `{row.path}`, which is not there"
         for row in rows
-        if not (folder / row.path).exists()
+        if not is_there(folder / row.path)
     ]
     refuse_lines(path, missing, hint=f"paths are relative to `{folder}`")
 
@@ -188,13 +194,23 @@ def _names(path: Path, rows: list[Row]) -> tuple[str, ...]:
     return tuple(sorted(classes["train"]))
 
 
+def _unpadded(label: str) -> str:
+    """A whole number without leading zeros; Python reads none of thousands of digits."""
+    digits = label.removeprefix("-").lstrip("0")
+    return f"-{digits}" if digits and label[0] == "-" else digits or "0"
+
+
+def _is_in_range(label: str, num_classes: int) -> bool:
+    return len(label) <= len(str(num_classes)) and 0 <= int(label) < num_classes
+
+
 def _numbers(path: Path, rows: list[Row]) -> tuple[str, ...]:
     """The classes where labels are numbers: from 0 to the largest of the training part."""
     num_classes = len({row.label for row in rows if row.part == "train"})
     out_of_range = [
-        f"line {row.line} has the label {row.label}"
+        f"line {row.line} has the label {row.label[:20]}"
         for row in rows
-        if not 0 <= int(row.label) < num_classes
+        if not _is_in_range(row.label, num_classes)
     ]
     refuse_lines(
         path,

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms as v1
 from torchvision.transforms import v2
 
+from automix_cli.data.decoding import FORMATS
 from automix_cli.data.image_files import ImageFiles
 from automix_cli.data.image_set import ImageSet
 from automix_cli.data.recipe import Recipe, View
@@ -54,7 +55,7 @@ class PillowDataset(Dataset[tuple[Tensor, int]]):
             array = self._arrays[index]
             return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
         with self._paths[index].open("rb") as file:
-            return Image.open(file).convert("RGB")
+            return Image.open(file, formats=FORMATS).convert("RGB")
 
 
 def torchvision_loader(

@@ -1,36 +1,34 @@
 """Checkpoints: exact to resume, safe to read, never half written.
 
 `ckpt.pt` holds tensors and plain values only and is always read with `weights_only=True`: a file
-from the internet cannot run code. It is written beside its final name, flushed to disk and renamed,
-so that a kill at any moment leaves the previous one. `classifier.safetensors` is the portable
-result: the momentum classifier with its one-hot head, and in its metadata all that is needed to
-build it again.
+from the internet cannot run code. It carries a hash of itself, compared whenever it is read. It is
+written beside its final name, flushed to disk and renamed, so that a kill at any moment leaves the
+previous one. `classifier.safetensors` is the portable result: the momentum classifier with its
+one-hot head, and in its metadata all that is needed to build it again.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import pickle
-import warnings
-import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from automix_cli.engine.atomic import written_atomically
+from automix_cli.engine.checkpoint_kinds import refuse_other_kinds
 from automix_cli.engine.loop import Training, TrainState
-from automix_cli.engine.weights import DESCRIPTION, read_described
+from automix_cli.engine.sealing import is_sealed, seal
+from automix_cli.engine.weights import DAMAGE, read_content, read_described, reason, write_weights
 from automix_cli.errors import CheckpointError
 
 FORMAT = "automix-checkpoint"
-VERSION = 1
+VERSION = 2
+UNSEALED_VERSION = 1
+"""Checkpoints of that version carry no hash of themselves; they are read all the same."""
 
 
 @dataclass(frozen=True)
@@ -54,24 +52,6 @@ class Checkpoint:
     optimizer: dict[str, Any]
     scaler: dict[str, Any] | None
     state: TrainState
-
-
-@contextmanager
-def written_atomically(path: Path) -> Iterator[Path]:
-    """Give a file to write to; on success it becomes `path` in one step, else it is removed."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def checkpoint_content(
@@ -128,6 +108,7 @@ def write_checkpoint(
     try:
         with written_atomically(path) as partial:
             torch.save({"format": FORMAT, "version": VERSION, **content}, partial)
+            seal(partial)
     except (OSError, RuntimeError) as problem:  # torch reports a full disk as RuntimeError
         raise CheckpointError(f"cannot write `{path}`: {problem}", hint=hint) from problem
 
@@ -143,39 +124,39 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"wanted a checkpoint at `{path}`, found {'a folder' if path.is_dir() else 'nothing'}",
             hint="a run folder holds `ckpt.pt` (newest) and `best.pt`",
         )
-    try:
-        with warnings.catch_warnings(action="ignore"):  # what torch warns of is refused below
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as problem:
-        raise CheckpointError(
-            f"`{path}` holds something other than tensors and plain values, and was not loaded",
-            hint="such a file can run code when opened; only open checkpoints that `automix` wrote",
-        ) from problem
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as problem:
-        first_line = str(problem).partition("\n")[0] or "no content"
-        raise CheckpointError(
-            f"`{path}` is truncated or damaged: {first_line}",
-            hint="resume from another checkpoint of the run, or copy the file again",
-        ) from problem
+    content = read_content(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(
             f"`{path}` is not a checkpoint of `automix train`",
             hint="wanted a `ckpt.pt`, `best.pt` or `classifier.safetensors` of a run",
         )
-    if content["version"] != VERSION:
+    try:
+        return _checkpoint(path, content)
+    except DAMAGE as problem:
         raise CheckpointError(
-            f"`{path}` has checkpoint version {content['version']}, this program reads {VERSION}",
-            hint="use the version of automix that wrote it: "
-            f"{content['header']['software'].get('automix')}",
+            f"`{path}` is truncated or damaged: {reason(problem)}", hint="copy the file again"
+        ) from problem
+
+
+def _checkpoint(path: Path, content: dict[str, Any]) -> Checkpoint:
+    """Make sure that everything is of its kind.
+
+    Raises:
+        CheckpointError: of another version.
+        KeyError, TypeError, ValueError: something is missing, or of another kind.
+    """
+    version, header = content["version"], Header(**content["header"])
+    if version not in (UNSEALED_VERSION, VERSION):
+        raise CheckpointError(
+            f"`{path}` has checkpoint version {version}, this program reads {VERSION}",
+            hint=f"use the version of automix that wrote it: {header.software.get('automix')}",
         )
-    return Checkpoint(
-        path=path,
-        header=Header(**content["header"]),
-        model=content["model"],
-        optimizer=content["optimizer"],
-        scaler=content["scaler"],
-        state=TrainState(**content["state"]),
-    )
+    if version == VERSION and not is_sealed(path):
+        raise ValueError("the SHA-256 of its content is missing")
+    state = TrainState(**content["state"])
+    refuse_other_kinds(content, asdict(header), vars(state))
+    model, optimizer = content["model"], content["optimizer"]
+    return Checkpoint(path, header, model, optimizer, content["scaler"], state)
 
 
 def restore(checkpoint: Checkpoint, training: Training) -> TrainState:
@@ -191,9 +172,14 @@ def restore(checkpoint: Checkpoint, training: Training) -> TrainState:
         )
     accelerator = training.accelerator
     load_weights(accelerator.unwrap_model(training.model), checkpoint.model, checkpoint.path)
-    training.optimizer.load_state_dict(checkpoint.optimizer)
-    if accelerator.scaler is not None and checkpoint.scaler is not None:
-        accelerator.scaler.load_state_dict(checkpoint.scaler)
+    try:
+        training.optimizer.load_state_dict(checkpoint.optimizer)
+        if accelerator.scaler is not None and checkpoint.scaler is not None:
+            accelerator.scaler.load_state_dict(checkpoint.scaler)
+    except DAMAGE as problem:
+        raise CheckpointError(
+            f"the optimizer's state in `{checkpoint.path}` does not fit: {reason(problem)}"
+        ) from problem
     state = checkpoint.state
     if state.sums is not None:  # one row a process; with another number of them, all get the mean
         is_ours = len(state.sums) == accelerator.num_processes
@@ -223,7 +209,10 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -
             hint="it was made with another `model.backbone`, `model.stem`, number of classes or "
             "mix block; `--print-config` shows the settings in use",
         )
-    module.load_state_dict(dict(weights))
+    try:
+        module.load_state_dict(dict(weights))
+    except RuntimeError as problem:  # numbers of a kind that the model has not
+        raise CheckpointError(f"`{path}` does not fit the model: {reason(problem)}") from problem
 
 
 def save_classifier(path: Path, weights: Mapping[str, Tensor], header: Header) -> None:
@@ -242,11 +231,9 @@ def save_described(path: Path, weights: Mapping[str, Tensor], said: Mapping[str,
     Raises:
         CheckpointError: the file cannot be written; the old one stays.
     """
-    metadata = {DESCRIPTION: json.dumps(said, sort_keys=True)}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     try:
         with written_atomically(path) as partial:
-            save_file(tensors, partial, metadata=metadata)
+            write_weights(partial, weights, said)
     except (OSError, SafetensorError) as problem:
         raise CheckpointError(f"cannot write `{path}`: {problem}") from problem
 
@@ -257,4 +244,8 @@ def load_classifier(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         CheckpointError: missing, damaged, or without our metadata.
     """
-    return read_described(path)
+    weights, stored = read_described(path)
+    for part in ("settings", "dataset"):
+        if not isinstance(stored.get(part), dict):
+            raise CheckpointError(f"`{path}` is damaged: it does not say its `{part}`")
+    return weights, stored

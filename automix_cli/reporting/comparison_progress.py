@@ -5,8 +5,6 @@ All of it goes to stderr; what the trainings say goes to their logs.
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
@@ -17,6 +15,7 @@ from rich.progress import (
 )
 
 from automix_cli.reporting.progress import LiveBar
+from automix_cli.reporting.terminal import Terminal
 
 SECONDS_OF_SPEED = 3600.0
 """How far back the estimate of the time left looks: methods differ in cost."""
@@ -31,7 +30,7 @@ class ComparisonProgress(LiveBar):
     """
 
     def __init__(self, num_runs: int, num_finished: int) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Terminal(stderr=True)
         self._num_runs = num_runs
         self._done = float(num_finished)
         self._task = TaskID(0)
@@ -50,7 +49,7 @@ class ComparisonProgress(LiveBar):
 
     def say(self, text: str) -> None:
         """Write a line above the bar."""
-        self._console.print(escape(text), soft_wrap=True)
+        self._console.print(text, soft_wrap=True)
 
     def working_on(self, name: str, share: float) -> None:
         """Show how much of a run is done, from 0 to 1."""

@@ -9,10 +9,10 @@ import csv
 import io
 from collections.abc import Sequence
 
-from rich.markup import escape
 from rich.table import Table
 
 from automix_cli.reporting.comparison import COSTS, MEASURES, Comparison, Row
+from automix_cli.reporting.spreadsheets import no_formula
 from automix_cli.reporting.student import Estimate
 
 TIED = "="
@@ -29,11 +29,11 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
     parts = (accuracy_cells(comparison), cost_cells(comparison))
     titles = (heading(comparison), "likelihood and cost (medians over seeds)")
     for title, (head, *rows) in zip(titles, parts, strict=True):
-        table = Table(title=escape(title), title_justify="left")
+        table = Table(title=title, title_justify="left")
         for column, name in enumerate(head):
             table.add_column(name, justify="right" if column else "left")
         for row, cells in zip(comparison.rows, rows, strict=True):
-            table.add_row(*map(escape, cells), style="bold" if row.is_best else None)
+            table.add_row(*cells, style="bold" if row.is_best else None)
         tables.append(table)
     tables[0].caption, tables[0].caption_justify = LEGEND, "left"
     return tables
@@ -111,8 +111,8 @@ def comparison_csv(comparison: Comparison) -> str:
         values = [*(row.measures.get(name) for name in MEASURES), row.difference]
         writer.writerow(
             [
-                harmless(row.name),
-                harmless(row.method),
+                no_formula(row.name),
+                no_formula(row.method),
                 " ".join(str(run.seed) for run in row.runs),
                 *(field for value in values for field in _csv_fields(value)),
                 *(row.costs.get(name) for name in COSTS),
@@ -122,11 +122,6 @@ def comparison_csv(comparison: Comparison) -> str:
             ]
         )
     return text.getvalue()
-
-
-def harmless(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
 
 
 def _csv_fields(value: Estimate | None) -> list[object]:

@@ -20,6 +20,7 @@ from rich.progress import (
 )
 
 from automix_cli.reporting.progress import duration
+from automix_cli.reporting.terminal import Terminal
 
 SECONDS_BETWEEN_LINES = 30.0
 
@@ -39,7 +40,7 @@ def counted(what: str, total: int, *, is_silent: bool = False) -> Iterator[Advan
     Yields:
         What to call whenever some are done.
     """
-    console = Console(stderr=True, highlight=False, quiet=is_silent)
+    console = Terminal(stderr=True, quiet=is_silent)
     if console.is_terminal and not is_silent:
         with _bar(console) as bar:
             task = bar.add_task("", total=total)

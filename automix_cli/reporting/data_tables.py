@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from rich.table import Table
-from rich.text import Text
 
 MOST_CLASSES = 30
 """Classes that are listed one by one; of more, the smallest and the largest are."""
@@ -112,7 +111,7 @@ def _classes_table(parts: Mapping[str, PartNumbers]) -> Table:
         table.caption_justify = "left"
     for name in shown:
         counts = [f"{part.classes[name]:,}" for part in parts.values()]
-        table.add_row(Text(_printable(name)), *counts)
+        table.add_row(name, *counts)
     return table
 
 
@@ -128,13 +127,8 @@ def _findings_table(findings: Sequence[FindingText]) -> Table:
         table.add_column(column, overflow="fold")
     for finding in findings[:MOST_FINDINGS]:
         cells = (finding.kind, finding.part, finding.path, finding.detail)
-        table.add_row(*(Text(_printable(cell)) for cell in cells))
+        table.add_row(*cells)
     if len(findings) > MOST_FINDINGS:
         table.caption = f"and {len(findings) - MOST_FINDINGS:,} more; --json has all"
         table.caption_justify = "left"
     return table
-
-
-def _printable(text: str) -> str:
-    """File names may hold bytes that no terminal can show."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

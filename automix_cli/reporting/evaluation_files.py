@@ -29,6 +29,7 @@ from automix_cli.reporting.calibration_figures import (
 from automix_cli.reporting.figures import save_figure
 from automix_cli.reporting.localization_figure import LocatedRow, localization_figure
 from automix_cli.reporting.records import write_json, write_text
+from automix_cli.reporting.spreadsheets import no_formula
 
 
 def report_folder(folder: Path) -> Path:
@@ -79,6 +80,7 @@ def write_evaluation(
 
 def confusion_csv(names: list[str], confusion: list[list[int]]) -> str:
     """A table with the names of the classes on two sides."""
+    names = [no_formula(name) for name in names]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["true \\ taken for", *names])

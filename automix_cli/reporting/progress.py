@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,11 +20,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from automix_cli.reporting.terminal import Terminal
+
 
 def say(text: str) -> None:
     """Tell a person something, on stderr, from the first process only."""
     if os.environ.get("RANK", "0") == "0":
-        Console(stderr=True, highlight=False).print(text, soft_wrap=True)
+        Terminal(stderr=True).print(text, soft_wrap=True)
 
 
 def duration(seconds: float) -> str:
@@ -87,7 +88,7 @@ class TrainProgress(LiveBar):
     def __init__(
         self, total_steps: int, first_step: int, steps_per_epoch: int, *, is_silent: bool
     ) -> None:
-        self._console = Console(stderr=True, highlight=False, quiet=is_silent)
+        self._console = Terminal(stderr=True, quiet=is_silent)
         self._total_steps = total_steps
         self._steps_per_epoch = steps_per_epoch
         self._first_step = first_step

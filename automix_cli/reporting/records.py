@@ -93,8 +93,11 @@ def newest_or_raise(root: Path, marker: str, wanted: str) -> Path:
 def write_text(path: Path, text: str) -> None:
     """Write a file in one step: a reader sees the old one or the new one, never half of one."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: object) -> None:
@@ -103,8 +106,18 @@ def write_json(path: Path, content: object) -> None:
 
 
 def append_environment(path: Path, entry: Mapping[str, Any]) -> None:
-    """Add one session to `environment.json`; a resumed run has several."""
-    sessions = json.loads(path.read_text(encoding="utf-8"))["sessions"] if path.is_file() else []
+    """Add one session to `environment.json`; a resumed run has several.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        sessions = [*content.get("sessions", [])]
+    except (ValueError, TypeError, AttributeError, RecursionError) as problem:
+        raise CheckpointError(
+            f"`{path}` is not what a run writes: {problem}", hint="delete it and resume"
+        ) from problem
     write_json(path, {"sessions": [*sessions, dict(entry)]})
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from automix_cli.reporting.progress import duration
+from automix_cli.reporting.terminal import Terminal
 
 
 def percent(share: float) -> str:
@@ -70,6 +70,6 @@ def key_value_table(title: str, facts: Mapping[str, Any]) -> Table:
 
 def print_tables(*tables: Table) -> None:
     """Print tables one below the other on stdout: they are data."""
-    console = Console(highlight=False)
+    console = Terminal()
     for table in tables:
         console.print(table)

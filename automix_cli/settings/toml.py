@@ -14,6 +14,7 @@ from automix_cli.settings.model import Settings
 from automix_cli.settings.problems import one_line, shown
 
 LARGEST_FILE_BYTES = 2**20
+MOST_DOTS = 100
 
 MOVES_NO_RESULT = (
     "run.",
@@ -51,6 +52,12 @@ def read_toml(path: Path) -> dict[str, Any]:
         line = content[: error.start].count(b"\n") + 1
         message = f"`{name}` is not UTF-8 text: byte {content[error.start]:#04x} in line {line}"
         raise SettingsError(message, hint="TOML files are UTF-8") from error
+    lines = text.splitlines()
+    long = next((number for number, each in enumerate(lines, 1) if _is_endless(each)), None)
+    if long is not None:
+        raise SettingsError(
+            f"line {long} of `{name}` has more than {MOST_DOTS} dots", hint="is it a settings file?"
+        )
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -59,6 +66,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def literal(text: str) -> object:
     """The value `text` has in TOML, or `text` itself when it has none."""
+    if _is_endless(text):
+        return text
     try:
         parsed = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):
@@ -130,6 +139,14 @@ def print_config(settings: Settings, origins: Mapping[str, str]) -> str:
         rows = [f"{line:<{width}}  # {origin}" for line, origin in lines.items()]
         blocks.append("\n".join([f"[{section}]", *rows]))
     return "\n\n".join(blocks) + "\n"
+
+
+def _is_endless(line: str) -> bool:
+    """Whether a line could be a key of so many parts that parsing it takes minutes and all memory.
+
+    Both grow with the square of their number, or faster.
+    """
+    return line.count(".") > MOST_DOTS and not line.lstrip().startswith("#")
 
 
 def _absolute(path: Path) -> str | None:

@@ -154,9 +154,26 @@ def test_resuming_what_is_not_there_is_a_checkpoint_error(automix: Automix, resu
     assert "found no" in result.stderr
 
 
-def test_resuming_a_truncated_checkpoint_changes_nothing(automix: Automix, tmp_path: Path) -> None:
+def test_a_run_whose_newest_checkpoint_is_damaged_goes_on_from_the_best_and_ends_the_same(
+    automix: Automix, tmp_path: Path
+) -> None:
+    automix("train", *QUICK, "-o", "run")
+    whole = shutil.copytree(tmp_path / "run", tmp_path / "whole")
+    path = tmp_path / "run" / "ckpt.pt"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+    result = automix("train", "--resume", "run")
+    assert result.exit_code == 0
+    assert "its content is not what its SHA-256 says" in result.stderr
+    assert "going on from `run/best.pt`, written after step" in result.stderr
+    assert_same_run(tmp_path / "run", whole)
+
+
+def test_resuming_truncated_checkpoints_changes_nothing(automix: Automix, tmp_path: Path) -> None:
     automix("train", *QUICK, "-o", "run")
     path = tmp_path / "run" / "ckpt.pt"
+    (tmp_path / "run" / "best.pt").write_bytes(path.read_bytes()[:4000])
     path.write_bytes(path.read_bytes()[:5000])
     before = shutil.copytree(tmp_path / "run", tmp_path / "before")
     result = automix("train", "--resume", "run", "--set", "train.max_steps=6")

@@ -99,7 +99,7 @@ def test_a_checkpoint_of_a_later_version_is_refused(prepare: Prepare, tmp_path: 
     save_checkpoint(path, prepare().training, TrainState(), HEADER)
     content = torch.load(path, weights_only=True)
     torch.save({**content, "version": 99}, path)
-    with pytest.raises(CheckpointError, match="checkpoint version 99, this program reads 1"):
+    with pytest.raises(CheckpointError, match="checkpoint version 99, this program reads 2"):
         load_checkpoint(path)
 
 

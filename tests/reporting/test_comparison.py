@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from automix_cli.reporting.comparison import (
     Comparison,
@@ -22,10 +21,11 @@ from automix_cli.reporting.comparison_tables import (
     comparison_csv,
     comparison_markdown,
     comparison_tables,
-    harmless,
+    no_formula,
 )
 from automix_cli.reporting.figures import save_figure
 from automix_cli.reporting.student import estimate
+from automix_cli.reporting.terminal import Terminal
 
 
 def runs(*top1: float, seconds: float = 10.0, ece: float | None = None) -> list[RunResult]:
@@ -61,10 +61,12 @@ def comparison(*more: Row, missing: dict[str, str] | None = None) -> Comparison:
 
 
 def shown(value: Comparison) -> str:
-    console = Console(width=200, record=True, file=io.StringIO())
-    for table in comparison_tables(value):
-        console.print(table)
-    return console.export_text()
+    console = Terminal()
+    console.width = 200
+    with console.capture() as capture:
+        for table in comparison_tables(value):
+            console.print(table)
+    return capture.get()
 
 
 def test_costs_are_medians_over_seeds_and_the_ratio_is_of_medians() -> None:
@@ -141,7 +143,7 @@ def test_every_line_of_the_csv_has_the_fields_of_its_head() -> None:
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1"])
 def test_no_name_becomes_a_formula_in_a_spreadsheet(name: str) -> None:
-    assert harmless(name) == f"'{name}"
+    assert no_formula(name) == f"'{name}"
     bad = replace(comparison().rows[0], name=name)
     last = list(csv.reader(io.StringIO(comparison_csv(comparison(bad)))))[-1]
     assert last[0] == f"'{name}"
