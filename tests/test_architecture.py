@@ -46,6 +46,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "onnxruntime": {"commands"},
     "google": {"commands"},  # protobuf, whose error onnx shows
     "safetensors": {"engine"},
+    "huggingface_hub": {"engine"},
     "matplotlib": {"reporting"},
     "pyautoattack": {"evaluation"},
     "jaxtyping": {"method", "models", "evaluation"},

@@ -15,6 +15,9 @@ DEFAULTS = {
     "model.feature_stage": 3,
     "model.merged_feature": False,
     "model.drop_path_rate": 0.0,
+    "model.init": None,
+    "model.frozen_stages": 0,
+    "model.freeze_batch_norm": "none",
     "model.channels_last": True,
     "data.name": "digits",
     "data.dir": "data",
@@ -90,6 +93,7 @@ DEFAULTS = {
     "optimizer.eps": 1e-8,
     "optimizer.weight_decay": 1e-4,
     "optimizer.decay_norm_and_bias": True,
+    "optimizer.layer_decay": 1.0,
     "optimizer.schedule": "cosine",
     "optimizer.schedule_unit": "epoch",
     "optimizer.warmup_epochs": 0.0,
@@ -168,7 +172,7 @@ def test_every_section_says_what_it_is_about() -> None:
 
 def test_optional_keys_are_unset_by_default_so_that_absent_means_unset() -> None:
     optional = [key for key in all_keys().values() if key.optional]
-    assert len(optional) == 23
+    assert len(optional) == 24
     assert all(key.default is None for key in optional)
 
 

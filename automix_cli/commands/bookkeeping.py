@@ -53,6 +53,7 @@ class Bookkeeper:
     folder: Path
     metrics: records.Metrics | None  # None on every process but the main one
     progress: TrainProgress
+    init: dict[str, Any] | None  # what is said of the weights that the run began with
     timed_since: float = 0.0
     timed_step: int = 0
 
@@ -186,6 +187,7 @@ class Bookkeeper:
             software=records.software_versions(),
             num_processes=self.training.accelerator.num_processes,
             metrics_bytes=0 if self.metrics is None else self.metrics.num_bytes(),
+            init=self.init,
         )
 
     def save(self, is_best: bool) -> None:  # noqa: FBT001 - the type of a hook
@@ -215,6 +217,7 @@ class Bookkeeper:
             "preset": self.settings.run.preset,
             "method": self.settings.mix.method,
             "seed": self.settings.run.seed,
+            "init": self.init,
             "step": self.state.step,
             "epochs": position["epoch"],
             "stands_for": self.stands_for,

@@ -13,7 +13,12 @@ import torch
 from torch import Tensor
 
 from automix_cli import build
-from automix_cli.engine.checkpoint import load_checkpoint, load_classifier, load_weights
+from automix_cli.engine.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    load_classifier,
+    load_weights,
+)
 from automix_cli.errors import CheckpointError, DataError
 from automix_cli.models.classifier import Classifier
 from automix_cli.models.exported import our_names
@@ -90,13 +95,19 @@ def read_trained(path: Path, weights: str) -> Trained:
             tensors = our_names(tensors, stored["export"]["backbone"])
         return Trained(path, tensors, stored["settings"], stored["dataset"])
     checkpoint = load_checkpoint(path)
+    tensors = network_of(checkpoint, weights)
+    kept = {name: tensor for name, tensor in tensors.items() if "head_mixed" not in name}
+    return Trained(path, kept, checkpoint.header.settings, checkpoint.header.dataset)
+
+
+def network_of(checkpoint: Checkpoint, weights: str) -> dict[str, Tensor]:
+    """One of the two networks of a checkpoint, `momentum` or `classifier`, with both its heads."""
     prefix = "momentum_classifier." if weights == "momentum" else "classifier."
-    tensors = {
+    return {
         name.removeprefix(prefix): tensor
         for name, tensor in checkpoint.model.items()
-        if name.startswith(prefix) and "head_mixed" not in name
+        if name.startswith(prefix)
     }
-    return Trained(path, tensors, checkpoint.header.settings, checkpoint.header.dataset)
 
 
 def rebuild(trained: Trained, settings: Settings) -> Classifier:

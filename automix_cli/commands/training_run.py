@@ -7,12 +7,14 @@ import sys
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from automix_cli import build
+from automix_cli.build.starting import Start
 from automix_cli.commands.bookkeeping import Bookkeeper
 from automix_cli.commands.rehearsal import rehearse
 from automix_cli.commands.requests import TrainRequest
+from automix_cli.commands.starting_weights import announce_start, describe, read_start
 from automix_cli.data.datasets import DataSplits, load_splits
 from automix_cli.engine.checkpoint import Checkpoint, load_checkpoint, restore
 from automix_cli.engine.loop import Plan, Training, TrainState, fit
@@ -42,6 +44,7 @@ class Prepared:
     splits: DataSplits
     training: Training
     plan: Plan
+    init: dict[str, Any] | None  # what is said of the weights to begin with
 
 
 def run(settings: Settings, origins: Origins, resumed: Path | None, request: TrainRequest) -> None:
@@ -56,7 +59,7 @@ def run(settings: Settings, origins: Origins, resumed: Path | None, request: Tra
     checkpoint = None if resumed is None else load_checkpoint(resumed / records.CHECKPOINT)
     if checkpoint is not None:
         refuse_changes(checkpoint, settings)
-    prepared = prepare_run(settings)
+    prepared = prepare_run(settings, reads_init=checkpoint is None)
     accelerator = prepared.training.accelerator
     with closing(prepared.training.batches):
         if request.dry_run:
@@ -92,20 +95,35 @@ def refuse_changes(checkpoint: Checkpoint, settings: Settings) -> None:
         )
 
 
-def prepare_run(settings: Settings) -> Prepared:
-    """Devices, data, model and optimizer, ready for the first step."""
+def prepare_run(settings: Settings, *, reads_init: bool = False) -> Prepared:
+    """Devices, data, model and optimizer, ready for the first step.
+
+    Args:
+        settings: Of the whole run.
+        reads_init: Whether the model begins with the weights of `model.init`, if there are any;
+            a run that is resumed has weights of its own.
+    """
     accelerator = build_accelerator(
         device=settings.run.device, mixed_precision=settings.train.mixed_precision
     )
     if settings.run.deterministic:
         make_deterministic()
-    return assemble(settings, load_data(settings.data, accelerator), accelerator)
+    splits = load_data(settings.data, accelerator)
+    start = None
+    if reads_init:
+        with accelerator.local_main_process_first():
+            start = read_start(settings, splits)
+    if start is not None and accelerator.is_main_process:
+        announce_start(start, splits)
+    return assemble(settings, splits, accelerator, start)
 
 
-def assemble(settings: Settings, splits: DataSplits, accelerator: Accelerator) -> Prepared:
+def assemble(
+    settings: Settings, splits: DataSplits, accelerator: Accelerator, start: Start | None = None
+) -> Prepared:
     """Model, optimizer and batches for data that are there, ready for the first step."""
     seed_initialisation(settings.run.seed)
-    method = build.method(settings.model, settings.mix, splits)
+    method = build.method(settings.model, settings.mix, splits, start)
     model, optimizer = prepare(accelerator, method, build.optimizer(settings.optimizer, method))
     batches = build.train_batches(
         settings,
@@ -122,7 +140,9 @@ def assemble(settings: Settings, splits: DataSplits, accelerator: Accelerator) -
         values_at=build.values_at(settings, batches.steps_per_epoch),
         draw=build.draw(settings.mix, accelerator.device),
     )
-    return Prepared(settings, splits, training, build.plan(settings, batches.steps_per_epoch))
+    plan = build.plan(settings, batches.steps_per_epoch)
+    init = None if start is None else describe(start, splits)
+    return Prepared(settings, splits, training, plan, init)
 
 
 def load_data(settings: DataSettings, accelerator: Accelerator) -> DataSplits:
@@ -164,8 +184,9 @@ def carry_out(prepared: Prepared, folder: Path, checkpoint: Checkpoint | None) -
         plan.steps_per_epoch,
         is_silent=not accelerator.is_main_process,
     )
+    init = prepared.init if checkpoint is None else checkpoint.header.init
     books = Bookkeeper(
-        prepared.settings, prepared.splits, training, state, folder, metrics, progress
+        prepared.settings, prepared.splits, training, state, folder, metrics, progress, init
     )
     stop = StopRequest(accelerator)
     with progress, stop:

@@ -76,7 +76,8 @@ def train_step(
     """
     for group in optimizer.param_groups:
         is_mix_block = group["name"].startswith("mix_block")
-        group["lr"] = values.mix_block_learning_rate if is_mix_block else values.learning_rate
+        rate = values.mix_block_learning_rate if is_mix_block else values.learning_rate
+        group["lr"] = rate if rate is None else rate * group.get("lr_scale", 1.0)
 
     parts: list[NamedLosses] = []
     for number, batch in enumerate(micro_batches, start=1):

@@ -54,6 +54,22 @@ class ModelSettings(Section):
     """Probability of skipping the deepest residual branch in training, falling linearly to 0 at the
     first one."""
 
+    init: Annotated[str, Field(min_length=1)] | None = None
+    """Weights to begin with: `timm` or `timm:TAG` for timm's pretrained ones, a run folder, or a
+    file. Of a run or one of its files it is the network that the run stands for; other files are
+    safetensors, or PyTorch files of tensors alone, under timm's names. A head is taken over if the
+    classes are the same, else drawn anew; all else must fit. Unset: random weights."""
+
+    frozen_stages: Index = 0
+    """How many of the first stages keep the weights and batch-norm statistics they begin with, in
+    both networks. 1 is the stem; of a ResNet 2 is the stem and the first stage, of a vision
+    transformer the embedding and the first block."""
+
+    freeze_batch_norm: Literal["none", "statistics", "affine", "all"] = "none"
+    """What batch norm keeps of what it begins with, in both networks: its `statistics`, by which it
+    then normalises in training too, and which nothing recomputes; its weights and biases
+    (`affine`); or both."""
+
     channels_last: bool = True
     """Whether a pixel's channels lie side by side in memory. The same numbers up to rounding, and
     faster convolutions."""

@@ -3,9 +3,9 @@
 "reference" is OpenMixup, the implementation behind the published numbers.
 """
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from automix_cli.settings.rules import (
     Count,
@@ -58,6 +58,11 @@ class OptimizerSettings(Section):
     decay_norm_and_bias: bool = True
     """Whether normalisation weights and biases decay too: yes in the reference's CNNs, no in its
     transformers."""
+
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor on the classifier's learning rate from each layer to the one before it, as timm counts
+    layers: blocks, the stem first; the heads have the full rate. 1: the same for all. Fine-tuned
+    transformers use 0.65 to 0.9."""
 
     schedule: Literal["cosine", "constant"] = "cosine"
     """How the learning rate goes from `lr` to `min_lr`."""

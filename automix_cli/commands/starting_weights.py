@@ -1,0 +1,183 @@
+"""The weights that `model.init` names: found, read and described."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from automix_cli.build.starting import Start
+from automix_cli.commands.trained import network_of
+from automix_cli.data.datasets import DataSplits
+from automix_cli.engine.checkpoint import FORMAT, load_checkpoint, load_classifier
+from automix_cli.engine.hub import fetch
+from automix_cli.engine.weights import has_metadata, read_content, read_weights
+from automix_cli.errors import CheckpointError, SettingsError
+from automix_cli.models.backbones import ClassifierSpec
+from automix_cli.models.exported import our_names
+from automix_cli.models.pretrained import as_timm_loads, is_of_timm, published_weights
+from automix_cli.reporting import records
+from automix_cli.reporting.progress import say
+from automix_cli.settings import ModelSettings, Settings
+
+TIMM = "timm"
+
+
+def read_start(settings: Settings, splits: DataSplits) -> Start | None:
+    """Read the weights that a run begins with; None: it begins with random ones.
+
+    Raises:
+        SettingsError: timm publishes no such weights.
+        CheckpointError: the weights are missing, damaged, unsafe or of another network.
+    """
+    model = settings.model
+    if model.init is None:
+        return None
+    source, _, tag = model.init.partition(":")
+    if source == TIMM:
+        start = _of_timm(settings, tag or None, splits)
+    else:
+        start = _of_file(_file_of(Path(model.init).expanduser()), model, splits)
+    wrong = [
+        name
+        for name, each in start.weights.items()
+        if each.is_floating_point() and not bool(torch.isfinite(each).all())
+    ]
+    if wrong:
+        raise CheckpointError(
+            f"`{start.path}` holds weights that are not finite: `{wrong[0]}`",
+            hint="begin with the weights of another run, or its `best.pt`",
+        )
+    return start
+
+
+def describe(start: Start, splits: DataSplits) -> dict[str, Any]:
+    """What checkpoints and the summary say of the weights that a run began with."""
+    return {
+        "file": str(start.path),
+        "origin": start.origin,
+        "sha256": start.sha256(),
+        "new_heads": list(start.new_heads(splits.class_names)),
+    }
+
+
+def announce_start(start: Start, splits: DataSplits) -> None:
+    """Say what is taken over, what is drawn anew, and what does not go together."""
+    said = describe(start, splits)
+    say(f"beginning with {start.origin}, from {start.path}, sha256 {said['sha256'][:16]}")
+    heads = said["new_heads"]
+    if heads:
+        why = "no class names are known of them"
+        if start.class_names is not None:
+            known, wanted = len(start.class_names), len(splits.class_names)
+            why = f"{known} classes there, {wanted} here"
+            if known == wanted:
+                why = f"other names of the {known} classes"
+            if start.class_names == splits.class_names:
+                why = "there is none in the file"
+        say(f"  the backbone is taken over whole; drawn anew: {', '.join(heads)} ({why})")
+    else:
+        say("  the backbone and both heads are taken over whole")
+    if start.mean is not None and (start.mean, start.std) != (splits.mean, splits.std):
+        say(
+            f"  warning: they were trained with images of mean {_numbers(start.mean)} and std "
+            f"{_numbers(start.std or ())}; here {_numbers(splits.mean)} and {_numbers(splits.std)}"
+        )
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return " ".join(f"{each:.3g}" for each in values)
+
+
+def _of_timm(settings: Settings, tag: str | None, splits: DataSplits) -> Start:
+    model = settings.model
+    try:
+        published = published_weights(model.backbone, tag)
+    except ValueError as problem:
+        raise SettingsError(
+            f"`model.init` is `{model.init}`, but {problem}",
+            hint="name a file or a run in `model.init`, or leave it out",
+        ) from problem
+    path = fetch(published.repository, published.file, download=settings.data.download)
+    origin = f"timm's pretrained weights {published.repository}"
+    return _of_others(path, model, splits, origin, published.mean, published.std)
+
+
+def _file_of(path: Path) -> Path:
+    """The file to read of what was named: of a run its checkpoint, else its portable weights."""
+    if not path.is_dir():
+        return path
+    for name in (records.CHECKPOINT, records.CLASSIFIER):
+        if (path / name).is_file():
+            return path / name
+    raise CheckpointError(
+        f"wanted the weights of a run in `{path}`, found neither `{records.CHECKPOINT}` nor "
+        f"`{records.CLASSIFIER}`",
+        hint="`model.init` names a run folder, a file of weights, or `timm`",
+    )
+
+
+def _of_file(path: Path, model: ModelSettings, splits: DataSplits) -> Start:
+    if path.suffix == ".safetensors" and path.is_file():
+        if not has_metadata(path, "automix"):
+            return _of_others(path, model, splits, "weights of another program")
+        weights, stored = load_classifier(path)
+        if "export" in stored:  # written for other programs, under timm's names
+            weights = our_names(weights, stored["export"]["backbone"])
+        return _of_ours(path, weights, stored["settings"], stored["dataset"], "portable")
+    content = read_content(path)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        return _of_others(path, model, splits, "weights of another program")
+    checkpoint = load_checkpoint(path)
+    header = checkpoint.header
+    chosen = header.settings.get("evaluation", {}).get("weights", "momentum")
+    weights = network_of(checkpoint, chosen)
+    return _of_ours(path, weights, header.settings, header.dataset, chosen)
+
+
+def _of_ours(
+    path: Path, weights: dict[str, Any], settings: Any, dataset: Any, network: str
+) -> Start:
+    which = {"momentum": "the momentum classifier", "classifier": "the classifier"}.get(
+        network, "the portable classifier"
+    )
+    backbone, method = settings["model"]["backbone"], settings["mix"]["method"]
+    return Start(
+        path,
+        f"{which} of a run ({method}, {backbone}, {dataset['name']})",
+        weights,
+        class_names=tuple(dataset["class_names"]),
+        mean=tuple(map(float, dataset["mean"])),
+        std=tuple(map(float, dataset["std"])),
+    )
+
+
+def _of_others(
+    path: Path,
+    model: ModelSettings,
+    splits: DataSplits,
+    origin: str,
+    *normalization: tuple[float, ...],
+) -> Start:
+    """Weights under timm's names, or under those of another program that timm knows."""
+    weights = read_weights(path)
+    mean, std = normalization or (None, None)
+    try:
+        if is_of_timm(model.backbone) and model.stem == "imagenet":
+            spec = ClassifierSpec(
+                backbone=model.backbone,
+                stem=model.stem,
+                num_classes=len(splits.class_names),
+                in_channels=splits.in_channels,
+                image_size=splits.image_size,
+                feature_stage=model.feature_stage,
+                drop_path_rate=model.drop_path_rate,
+            )
+            weights = as_timm_loads(weights, spec)
+        return Start(path, origin, our_names(weights, model.backbone), mean=mean, std=std)
+    except ValueError as problem:
+        raise CheckpointError(
+            f"`{path}` does not fit `{model.backbone}`: {problem}",
+            hint="`model.backbone` must be the network that the weights are of",
+        ) from problem
