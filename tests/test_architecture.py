@@ -49,6 +49,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "huggingface_hub": {"engine"},
     "matplotlib": {"reporting"},
     "pyautoattack": {"evaluation"},
+    "faster_coco_eval": {"evaluation"},
     "jaxtyping": {"method", "models", "evaluation"},
     "numpy": {
         *("randomness", "method", "models", "data", "engine", "evaluation", "build", "commands"),

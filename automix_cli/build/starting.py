@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,6 +50,10 @@ class Start:
                 tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
             )
         return digest.hexdigest()
+
+    def said(self) -> dict[str, Any]:
+        """What checkpoints and the summary say of the weights that a run began with."""
+        return {"file": str(self.path), "origin": self.origin, "sha256": self.sha256()}
 
     def new_heads(self, class_names: tuple[str, ...]) -> tuple[str, ...]:
         """The heads that are not taken over by a network for these classes."""

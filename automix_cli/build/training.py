@@ -22,6 +22,7 @@ from automix_cli.models.freezing import Freezable
 from automix_cli.models.layers import layers_of
 from automix_cli.settings import OptimizerSettings, Settings
 from automix_cli.settings.mix import LEARNED
+from automix_cli.settings.training import drop_epochs
 
 EMBEDDINGS = ("cls_token", "pos_embed", "bias_table")
 """How the names of parameters end that are spared from weight decay like biases."""
@@ -189,6 +190,7 @@ def learning_rate_schedule(
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
         shape=optimizer.schedule,
+        drop_epochs=drop_epochs(optimizer),
         unit=optimizer.schedule_unit,
         warmup_epochs=optimizer.warmup_epochs,
         warmup_ratio=optimizer.warmup_ratio,

@@ -23,6 +23,7 @@ from automix_cli.cli.boundary import (
 from automix_cli.cli.compare import compare
 from automix_cli.cli.corruptions import corruptions_app
 from automix_cli.cli.data import data_app
+from automix_cli.cli.detect import detect
 from automix_cli.cli.evaluate import evaluate
 from automix_cli.cli.export import export
 from automix_cli.cli.inspect import inspect
@@ -145,6 +146,7 @@ def train(  # noqa: PLR0913 - Typer reads the flags from the signature
 
 
 app.command("eval")(evaluate)
+app.command("detect", cls=TrainCommand)(detect)
 app.command("bench")(bench)
 app.command("export")(export)
 app.command("inspect")(inspect)

@@ -19,13 +19,18 @@ from automix_cli.models.exported import our_names
 from automix_cli.models.pretrained import as_timm_loads, is_of_timm, published_weights
 from automix_cli.reporting import records
 from automix_cli.reporting.progress import say
-from automix_cli.settings import ModelSettings, Settings
+from automix_cli.settings import Settings
 
 TIMM = "timm"
 
 
-def read_start(settings: Settings, splits: DataSplits) -> Start | None:
+def read_start(settings: Settings, *, in_channels: int, image_size: int) -> Start | None:
     """Read the weights that a run begins with; None: it begins with random ones.
+
+    Args:
+        settings: Of the whole run.
+        in_channels: Of the images to come.
+        image_size: Their height and width.
 
     Raises:
         SettingsError: timm publishes no such weights.
@@ -34,11 +39,20 @@ def read_start(settings: Settings, splits: DataSplits) -> Start | None:
     model = settings.model
     if model.init is None:
         return None
+    spec = ClassifierSpec(
+        backbone=model.backbone,
+        stem=model.stem,
+        num_classes=0,
+        in_channels=in_channels,
+        image_size=image_size,
+        feature_stage=model.feature_stage,
+        drop_path_rate=model.drop_path_rate,
+    )
     source, _, tag = model.init.partition(":")
     if source == TIMM:
-        start = _of_timm(settings, tag or None, splits)
+        start = _of_timm(settings, tag or None, spec)
     else:
-        start = _of_file(_file_of(Path(model.init).expanduser()), model, splits)
+        start = _of_file(_file_of(Path(model.init).expanduser()), spec)
     wrong = [
         name
         for name, each in start.weights.items()
@@ -54,12 +68,7 @@ def read_start(settings: Settings, splits: DataSplits) -> Start | None:
 
 def describe(start: Start, splits: DataSplits) -> dict[str, Any]:
     """What checkpoints and the summary say of the weights that a run began with."""
-    return {
-        "file": str(start.path),
-        "origin": start.origin,
-        "sha256": start.sha256(),
-        "new_heads": list(start.new_heads(splits.class_names)),
-    }
+    return {**start.said(), "new_heads": list(start.new_heads(splits.class_names))}
 
 
 def announce_start(start: Start, splits: DataSplits) -> None:
@@ -90,7 +99,7 @@ def _numbers(values: tuple[float, ...]) -> str:
     return " ".join(f"{each:.3g}" for each in values)
 
 
-def _of_timm(settings: Settings, tag: str | None, splits: DataSplits) -> Start:
+def _of_timm(settings: Settings, tag: str | None, spec: ClassifierSpec) -> Start:
     model = settings.model
     try:
         published = published_weights(model.backbone, tag)
@@ -101,7 +110,7 @@ def _of_timm(settings: Settings, tag: str | None, splits: DataSplits) -> Start:
         ) from problem
     path = fetch(published.repository, published.file, download=settings.data.download)
     origin = f"timm's pretrained weights {published.repository}"
-    return _of_others(path, model, splits, origin, published.mean, published.std)
+    return _of_others(path, spec, origin, published.mean, published.std)
 
 
 def _file_of(path: Path) -> Path:
@@ -118,19 +127,24 @@ def _file_of(path: Path) -> Path:
     )
 
 
-def _of_file(path: Path, model: ModelSettings, splits: DataSplits) -> Start:
+def _of_file(path: Path, spec: ClassifierSpec) -> Start:
     if path.suffix == ".safetensors" and path.is_file():
         if not has_metadata(path, "automix"):
-            return _of_others(path, model, splits, "weights of another program")
+            return _of_others(path, spec, "weights of another program")
         weights, stored = load_classifier(path)
         if "export" in stored:  # written for other programs, under timm's names
             weights = our_names(weights, stored["export"]["backbone"])
         return _of_ours(path, weights, stored["settings"], stored["dataset"], "portable")
     content = read_content(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        return _of_others(path, model, splits, "weights of another program")
+        return _of_others(path, spec, "weights of another program")
     checkpoint = load_checkpoint(path)
     header = checkpoint.header
+    if header.dataset.get("task") == "detection":
+        raise CheckpointError(
+            f"`{path}` is of a detector",
+            hint="`model.init` takes classifiers, such as the one that the detector began with",
+        )
     chosen = header.settings.get("evaluation", {}).get("weights", "momentum")
     weights = network_of(checkpoint, chosen)
     return _of_ours(path, weights, header.settings, header.dataset, chosen)
@@ -154,30 +168,17 @@ def _of_ours(
 
 
 def _of_others(
-    path: Path,
-    model: ModelSettings,
-    splits: DataSplits,
-    origin: str,
-    *normalization: tuple[float, ...],
+    path: Path, spec: ClassifierSpec, origin: str, *normalization: tuple[float, ...]
 ) -> Start:
     """Weights under timm's names, or under those of another program that timm knows."""
     weights = read_weights(path)
     mean, std = normalization or (None, None)
     try:
-        if is_of_timm(model.backbone) and model.stem == "imagenet":
-            spec = ClassifierSpec(
-                backbone=model.backbone,
-                stem=model.stem,
-                num_classes=len(splits.class_names),
-                in_channels=splits.in_channels,
-                image_size=splits.image_size,
-                feature_stage=model.feature_stage,
-                drop_path_rate=model.drop_path_rate,
-            )
+        if is_of_timm(spec.backbone) and spec.stem == "imagenet":
             weights = as_timm_loads(weights, spec)
-        return Start(path, origin, our_names(weights, model.backbone), mean=mean, std=std)
+        return Start(path, origin, our_names(weights, spec.backbone), mean=mean, std=std)
     except ValueError as problem:
         raise CheckpointError(
-            f"`{path}` does not fit `{model.backbone}`: {problem}",
+            f"`{path}` does not fit `{spec.backbone}`: {problem}",
             hint="`model.backbone` must be the network that the weights are of",
         ) from problem

@@ -34,6 +34,11 @@ def run(overrides: Overrides, request: TrainRequest) -> None:
     if request.print_config:
         sys.stdout.write(print_config(settings, origins))
         return
+    if settings.data.name == "coco":
+        raise SettingsError(
+            "`data.name` is `coco`: boxes to be found, and no images of classes",
+            hint="detectors are trained by `automix detect`",
+        )
 
     from automix_cli.commands import training_run
 

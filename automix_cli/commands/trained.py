@@ -95,6 +95,11 @@ def read_trained(path: Path, weights: str) -> Trained:
             tensors = our_names(tensors, stored["export"]["backbone"])
         return Trained(path, tensors, stored["settings"], stored["dataset"])
     checkpoint = load_checkpoint(path)
+    if checkpoint.header.dataset.get("task") == "detection":
+        raise CheckpointError(
+            f"`{path}` is of a detector, wanted a classifier",
+            hint="`automix detect` measures detectors, and writes what they found",
+        )
     tensors = network_of(checkpoint, weights)
     kept = {name: tensor for name, tensor in tensors.items() if "head_mixed" not in name}
     return Trained(path, kept, checkpoint.header.settings, checkpoint.header.dataset)

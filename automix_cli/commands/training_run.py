@@ -12,6 +12,7 @@ from typing import Any, cast
 from automix_cli import build
 from automix_cli.build.starting import Start
 from automix_cli.commands.bookkeeping import Bookkeeper
+from automix_cli.commands.books import announce_resume, opened_metrics
 from automix_cli.commands.rehearsal import rehearse
 from automix_cli.commands.requests import TrainRequest
 from automix_cli.commands.starting_weights import announce_start, describe, read_start
@@ -112,7 +113,9 @@ def prepare_run(settings: Settings, *, reads_init: bool = False) -> Prepared:
     start = None
     if reads_init:
         with accelerator.local_main_process_first():
-            start = read_start(settings, splits)
+            start = read_start(
+                settings, in_channels=splits.in_channels, image_size=splits.image_size
+            )
     if start is not None and accelerator.is_main_process:
         announce_start(start, splits)
     return assemble(settings, splits, accelerator, start)
@@ -169,15 +172,11 @@ def carry_out(prepared: Prepared, folder: Path, checkpoint: Checkpoint | None) -
     training, plan = prepared.training, prepared.plan
     accelerator = training.accelerator
     state = TrainState() if checkpoint is None else restore(checkpoint, training)
-    metrics = None
+    metrics = opened_metrics(folder, accelerator, checkpoint)
     if accelerator.is_main_process:
-        kept = 0 if checkpoint is None else checkpoint.header.metrics_bytes
-        metrics = records.Metrics(folder / records.METRICS, keep_bytes=kept)
-        entry = records.environment(
-            device=str(accelerator.device), num_processes=accelerator.num_processes
-        )
-        records.append_environment(folder / "environment.json", entry)
-        announce(prepared, folder, state, checkpoint)
+        announce(prepared, folder)
+        if checkpoint is not None:
+            announce_resume(checkpoint, accelerator, plan.total_steps)
     progress = TrainProgress(
         plan.total_steps,
         state.step,
@@ -186,7 +185,14 @@ def carry_out(prepared: Prepared, folder: Path, checkpoint: Checkpoint | None) -
     )
     init = prepared.init if checkpoint is None else checkpoint.header.init
     books = Bookkeeper(
-        prepared.settings, prepared.splits, training, state, folder, metrics, progress, init
+        settings=prepared.settings,
+        splits=prepared.splits,
+        training=training,
+        state=state,
+        folder=folder,
+        metrics=metrics,
+        progress=progress,
+        init=init,
     )
     stop = StopRequest(accelerator)
     with progress, stop:
@@ -194,9 +200,7 @@ def carry_out(prepared: Prepared, folder: Path, checkpoint: Checkpoint | None) -
     return books.finish()
 
 
-def announce(
-    prepared: Prepared, folder: Path, state: TrainState, checkpoint: Checkpoint | None
-) -> None:
+def announce(prepared: Prepared, folder: Path) -> None:
     """Say what is about to happen, on stderr."""
     training, settings = prepared.training, prepared.settings
     accelerator = training.accelerator
@@ -206,15 +210,6 @@ def announce(
         f"{prepared.splits.name}, {len(prepared.splits.train):,} images, {share}, "
         f"{accelerator.device}, precision {accelerator.mixed_precision}, seed {settings.run.seed}",
     )
-    if checkpoint is None:
-        return
-    say(f"resuming after step {state.step} of {prepared.plan.total_steps}")
-    before = checkpoint.header.num_processes
-    if before != accelerator.num_processes:
-        say(
-            f"warning: the run had {before} process(es), now {accelerator.num_processes}: the same "
-            "images in the same order, but other pairings than if it had never stopped",
-        )
 
 
 def show(summary: dict[str, object], folder: Path, *, as_json: bool) -> None:

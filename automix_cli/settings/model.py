@@ -1,7 +1,7 @@
 """THE settings of a run: every key, its range, its default and its help text.
 
 Sections mirror the packages. Those that are long have modules of their own, so that each can be
-read in one go: `data` ([data]), `mix` ([mix]) and `training` ([optimizer], [train]).
+read in one go: `data` ([data]), `mix` ([mix]), `training` ([optimizer], [train]) and `detection`.
 Here are the root and the rest. `rules` is what sections are made of; `keys` lists
 all keys as plain data; `layering` decides which source sets which value.
 
@@ -17,6 +17,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from automix_cli.settings.data import DataSettings
+from automix_cli.settings.detection import DetectionSettings
 from automix_cli.settings.mix import MixSettings
 from automix_cli.settings.rules import (
     Count,
@@ -115,6 +116,7 @@ class Settings(Section):
     optimizer: OptimizerSettings = OptimizerSettings()
     train: TrainSettings = TrainSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    detection: DetectionSettings = DetectionSettings()
     run: RunSettings = RunSettings()
 
     @model_validator(mode="after")

@@ -3,9 +3,10 @@
 "reference" is OpenMixup, the implementation behind the published numbers.
 """
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from automix_cli.settings.rules import (
     Count,
@@ -17,6 +18,18 @@ from automix_cli.settings.rules import (
     ShareBelowOne,
     require,
 )
+
+
+def _epochs(text: str) -> str:
+    """Refuse what is no list of epochs."""
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?(,[0-9]+(\.[0-9]+)?)*", text):
+        raise ValueError("epochs separated by commas, such as 8,11")
+    return text
+
+
+def drop_epochs(optimizer: "OptimizerSettings") -> tuple[float, ...]:
+    """When the rate of `steps` falls, in epochs."""
+    return tuple(float(each) for each in (optimizer.drop_epochs or "").split(",") if each)
 
 
 class OptimizerSettings(Section):
@@ -64,8 +77,12 @@ class OptimizerSettings(Section):
     layers: blocks, the stem first; the heads have the full rate. 1: the same for all. Fine-tuned
     transformers use 0.65 to 0.9."""
 
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """How the learning rate goes from `lr` to `min_lr`."""
+    schedule: Literal["cosine", "constant", "steps"] = "cosine"
+    """How the learning rate goes from `lr` to `min_lr`; `steps` divides it by ten at
+    `drop_epochs`, and has no `min_lr`."""
+
+    drop_epochs: Annotated[str, AfterValidator(_epochs)] | None = None
+    """Epochs, separated by commas, at whose end the rate of `steps` falls, such as `8,11` of 12."""
 
     schedule_unit: Literal["epoch", "step"] = "epoch"
     """Whether the rate changes once an epoch (reference, CNNs) or at every step (transformers)."""
@@ -116,6 +133,11 @@ class OptimizerSettings(Section):
                 least is not None or self.mix_block_lr is None or self.min_lr <= self.mix_block_lr,
                 "`optimizer.mix_block_lr` ends at `optimizer.min_lr`, which must not be higher",
                 ("optimizer.mix_block_lr", "optimizer.min_lr"),
+            ),
+            Rule(
+                (self.schedule == "steps") == (self.drop_epochs is not None),
+                "`optimizer.schedule = steps` and `optimizer.drop_epochs` go together",
+                ("optimizer.schedule", "optimizer.drop_epochs"),
             ),
             Rule(
                 not self.nesterov or (self.momentum > 0 and self.mix_block_momentum != 0),

@@ -35,7 +35,7 @@ def weights_of(run: Path, network: str) -> dict[str, torch.Tensor]:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained") / "source"
-    arguments = ["train", "-p", "digits-tiny", *SHORT, "--seed=5", f"-o{folder}"]
+    arguments = ["train", "-p", "digits-tiny", *QUICK, "--seed=5", f"-o{folder}"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     return folder

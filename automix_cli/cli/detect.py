@@ -1,0 +1,85 @@
+"""`automix detect`: a detector on the backbone of a run."""
+# pyright: strict
+
+from typing import Annotated
+
+import typer
+
+from automix_cli.cli.options import (
+    BatchSize,
+    Config,
+    DataDir,
+    Device,
+    Epochs,
+    Json,
+    MixedPrecision,
+    OutputDir,
+    Preset,
+    PrintConfig,
+    Seed,
+    Set,
+)
+
+
+def detect(  # noqa: PLR0913 - Typer reads the flags from the signature
+    *,
+    preset: Preset = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="Begin with the network of this run, or with `timm`'s weights, or those of a file"
+            " (`automix settings model.init`).",
+            metavar="RUN|FILE|timm[:TAG]",
+        ),
+    ] = None,
+    config: Config = None,
+    sets: Set = None,
+    seed: Seed = None,
+    output_dir: OutputDir = None,
+    data_dir: DataDir = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    device: Device = None,
+    mixed_precision: MixedPrecision = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            help="Go on with a run: given alone, the newest; `auto`, the one in --output-dir or the"
+            " newest, or a new one if there is none; else this run folder.",
+            metavar="[auto|PATH]",
+        ),
+    ] = None,
+    print_config: PrintConfig = False,
+    as_json: Json = False,
+) -> None:
+    """Train a detector (Faster R-CNN) on a backbone, and measure its AP.
+
+    Images with boxes in COCO's format; `automix data coco-from-voc` makes it of
+    Pascal VOC's. Settings are those of `[detection]` and as for `automix train`.
+
+    Examples:
+    $ automix detect --backbone runs/mine --data-dir ~/coco
+    $ automix detect --backbone timm:tv_in1k --data-dir ~/coco
+    $ automix detect --backbone runs/mine --data-dir ~/racoons --set detection.train=train.json
+    $ automix detect --resume
+    """
+    from automix_cli.commands import detect as command
+    from automix_cli.commands.detect_request import DetectRequest
+    from automix_cli.settings.layering import Flag, Overrides
+
+    flags = (
+        Flag("--seed", "run.seed", seed),
+        Flag("--output-dir", "run.output_dir", output_dir),
+        Flag("--data-dir", "data.dir", data_dir),
+        Flag("--epochs", "train.epochs", epochs),
+        Flag("--batch-size", "train.batch_size", batch_size),
+        Flag("--device", "run.device", device),
+        Flag("--mixed-precision", "train.mixed_precision", mixed_precision),
+    )
+    overrides = Overrides(
+        preset=preset,
+        configs=tuple(config or ()),
+        flags=tuple(flag for flag in flags if flag.value is not None),
+        sets=tuple(sets or ()),
+    )
+    command.run(overrides, DetectRequest(backbone, resume, print_config, as_json))
