@@ -27,6 +27,7 @@ from automix_cli.settings.problems import shown
 from automix_cli.settings.toml import changed_keys, moves_result
 
 METHODS = "vanilla,mixup,cutmix,automix"
+ONLY_VARIANTS = "none"
 SEEDS = "0,1,2"
 LONGEST_NAME = 60
 _LEFT_BEFORE_A_CHECKPOINT = {
@@ -101,6 +102,12 @@ def planned_cells(overrides: Overrides, request: CompareRequest, folder: Path) -
             f"accuracies on different data cannot be compared: {listed}",
             hint="leave `data.name` out of `--variant`",
         )
+    named = [cell.arm for cell in cells if cell.arm.method is not None]
+    if "coco" in datasets and named:
+        raise SettingsError(
+            f"a detector mixes no images, but `{named[0].name}` is a method of mixing",
+            hint='compare backbones: `--methods none --variant "NAME: model.init=RUN"`',
+        )
     return cells
 
 
@@ -111,7 +118,9 @@ def chosen_arms(request: CompareRequest) -> list[Arm]:
         SettingsError: a list is empty, or two names are the same or would share a folder.
     """
     usual = "automix" if request.variants else METHODS
-    methods = _listed("--methods", usual if request.methods is None else request.methods)
+    methods: Sequence[str] = []
+    if request.methods != ONLY_VARIANTS or not request.variants:
+        methods = _listed("--methods", usual if request.methods is None else request.methods)
     arms = [Arm(name, "--methods", name) for name in methods]
     arms += [variant_arm(text, "--variant") for text in request.variants]
     taken: dict[str, str] = {}

@@ -10,7 +10,7 @@ from typing import Any
 
 from automix_cli.errors import CheckpointError, DataError, SettingsError
 from automix_cli.reporting import records
-from automix_cli.reporting.comparison import RunResult
+from automix_cli.reporting.comparison import DETECTION_MEASURES, RunResult
 from automix_cli.settings import Settings
 from automix_cli.settings.layering import Overrides, file_layer, load
 from automix_cli.settings.methods import OWN
@@ -81,6 +81,8 @@ def read_run(folder: Path, name: str) -> FinishedRun:
 def _measures(summary: Mapping[str, Any]) -> dict[str, float]:
     heads = summary["last"]["test"]
     chosen = heads[summary["stands_for"]]
+    if "ap" in chosen:  # a detector's; without an object of a kind there is no number
+        return {name: float(chosen[name] or 0.0) for name in DETECTION_MEASURES}
     measures = {"top1": chosen["top1"], "nll": chosen["nll"]}
     if "ece" in chosen:
         measures["ece"] = chosen["ece"]
@@ -196,6 +198,7 @@ def refuse_other_data(runs: Sequence[FinishedRun]) -> None:
         (
             run.settings.data.name,
             run.num_images,
+            str(run.settings.detection.test) if run.settings.data.name == "coco" else "",
             () if has_one_place else class_names(run.folder),
         ): run.folder
         for run in runs
@@ -204,7 +207,7 @@ def refuse_other_data(runs: Sequence[FinishedRun]) -> None:
         listed = "; ".join(
             f"`{folder}` on {num:,} test images of {name}"
             + (f" in {len(classes)} classes" if classes else "")
-            for (name, num, classes), folder in kinds.items()
+            for (name, num, _, classes), folder in kinds.items()
         )
         raise DataError(
             f"accuracies on different data cannot be compared: {listed}",
@@ -213,14 +216,16 @@ def refuse_other_data(runs: Sequence[FinishedRun]) -> None:
 
 
 def class_names(folder: Path) -> tuple[str, ...]:
-    """The classes that a run's portable classifier knows.
+    """The classes that a run's portable classifier or detector knows.
 
     Raises:
         CheckpointError: there is no such file, or it is damaged.
     """
     from automix_cli.engine.checkpoint import load_classifier  # torch is not needed otherwise
 
-    return tuple(load_classifier(folder / records.CLASSIFIER)[1]["dataset"]["class_names"])
+    is_detector = (folder / records.DETECTOR).is_file()
+    path = folder / (records.DETECTOR if is_detector else records.CLASSIFIER)
+    return tuple(load_classifier(path)[1]["dataset"]["class_names"])
 
 
 def notes_on(groups: Mapping[str, Sequence[FinishedRun]], *, say_settings: bool) -> list[str]:

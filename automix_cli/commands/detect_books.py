@@ -25,7 +25,7 @@ from automix_cli.reporting.figures import save_figure
 DETECTOR = "detector"
 """What is judged, where a classifier's summary has the heads of two networks."""
 
-PREDICTIONS, WEIGHTS, PAGE = "predictions.json", "detector.safetensors", "boxes"
+PREDICTIONS, PAGE = "predictions.json", "boxes"
 
 Prediction = dict[str, Any]
 
@@ -99,7 +99,7 @@ class DetectionBooks(Books):
         }
         if self.training.accelerator.is_main_process:
             state = self.detector.detector.state_dict()
-            save_classifier(self.folder / WEIGHTS, state, self.header())
+            save_classifier(self.folder / records.DETECTOR, state, self.header())
             if self.settings.detection.shown_images:
                 save_figure(detection_figure(self.drawn()), self.folder / PAGE)
             records.write_json(self.folder / records.SUMMARY, summary)

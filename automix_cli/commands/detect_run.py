@@ -186,6 +186,8 @@ def announce(
         say("  the backbone is taken over whole; drawn anew: the pyramid and the detector's heads")
     else:
         say("  the backbone begins with random weights")
+        if settings.model.frozen_stages or settings.model.freeze_batch_norm != "none":
+            say("  warning: parts of it are frozen, and stay random")
 
 
 def show(summary: dict[str, Any], folder: Path, *, as_json: bool) -> None:

@@ -8,6 +8,7 @@ runs/<preset>/<UTC time>-seed<seed>/
   metrics.jsonl           one object a line, appended to; a resume cuts what it will write again
   ckpt.pt  best.pt        the newest and the best checkpoint
   classifier.safetensors  the result, written when the run is finished
+  detector.safetensors  predictions.json  boxes.png  boxes.svg   of `automix detect`, in its place
   summary.json            its numbers, written last: a run with a summary is finished
 ```
 """
@@ -31,6 +32,7 @@ from automix_cli.errors import CheckpointError, SettingsError
 CHECKPOINT = "ckpt.pt"
 BEST = "best.pt"
 CLASSIFIER = "classifier.safetensors"
+DETECTOR = "detector.safetensors"
 SUMMARY = "summary.json"
 SETTINGS = "settings.toml"
 METRICS = "metrics.jsonl"
