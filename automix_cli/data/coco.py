@@ -7,7 +7,7 @@ x y width height.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,7 +162,8 @@ def _sorted_by_image(
     for entry in content["images"]:
         for name in ("height", "width"):
             _whole(entry, name, path)
-        if by_image.setdefault(_whole(entry, "id", path), []) or "file_name" not in entry:
+        by_image[_whole(entry, "id", path)] = []
+        if "file_name" not in entry:
             raise DataError(f"`{path}` has an image without `file_name`", hint=HINT)
     if len(by_image) < len(content["images"]):
         raise DataError(f"`{path}` has two images with one id", hint="ids must differ")
@@ -228,17 +229,15 @@ def _corners(box: Any) -> np.ndarray | None:
 
 
 def _refuse_missing_files(images: list[BoxedImage], root: Path, annotations: Path) -> None:
-    missing = list(_missing(images, root))
-    if not images or missing:
-        found = f"{len(missing)} of its {len(images)} images are" if images else "no image is"
-        first = f", such as `{missing[0]}`" if missing else ""
-        raise DataError(
-            f"`{annotations}` lists images, of which {found} missing in `{root}`{first}"
-            if images
-            else f"`{annotations}` lists no images",
-            hint="`detection.train_images` and `detection.test_images` name their folders",
+    missing = [image.file for image in images if not (root / image.file).is_file()]
+    if images and not missing:
+        return
+    message = f"`{annotations}` lists no images"
+    if missing:
+        message = (
+            f"of the {len(images)} images in `{annotations}` {len(missing)} are missing in "
+            f"`{root}`, such as `{missing[0]}`"
         )
-
-
-def _missing(images: list[BoxedImage], root: Path) -> Iterator[str]:
-    return (image.file for image in images if not (root / image.file).is_file())
+    raise DataError(
+        message, hint="`detection.train_images` and `detection.test_images` name their folders"
+    )

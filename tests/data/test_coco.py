@@ -128,7 +128,7 @@ def test_another_format_is_named_with_what_was_wanted(root: Path, text: str, par
 
 
 def test_missing_annotations_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="wanted annotations at .*train.json"):
+    with pytest.raises(DataError, match=r"wanted annotations at .*train\.json"):
         read(tmp_path)
 
 

@@ -1,6 +1,7 @@
 """A detector on the backbone of a classifier."""
 
 import copy
+from typing import Any
 
 import pytest
 import timm
@@ -72,14 +73,11 @@ def test_a_backbone_without_stages_of_several_scales_is_refused(name: str) -> No
         stages_of(network)
 
 
-def test_a_backbone_that_takes_one_size_only_is_refused() -> None:
-    with torch.random.fork_rng():
-        swin = build_backbone(
-            ClassifierSpec("swin_tiny_patch4_window7_224", "imagenet", 0, 3, 224, 1, 0.0)
-        )
-        training = DetectorTraining(swin, SPEC)
-    with pytest.raises(ValueError, match="does not take images of any size"):
-        try_detector(training, 3)
+def test_maps_of_another_scale_than_stated_are_refused() -> None:
+    network: Any = backbone()
+    network.feature_info[4]["reduction"] = 16
+    with pytest.raises(ValueError, match="pixels a cell"):
+        try_detector(DetectorTraining(network, SPEC), 3)
 
 
 def test_images_are_normalised_and_neither_resized_nor_moved(training: DetectorTraining) -> None:
