@@ -48,8 +48,8 @@ def check_data(
     command.run(DataCheckRequest(folder, name, csv, workers, strict, as_json))
 
 
-@data_app.command("coco-from-voc")
-def coco_from_voc(
+@data_app.command("voc-to-coco")
+def voc_to_coco(
     folder: Annotated[
         Path, typer.Argument(help="Folder of `Annotations` and `JPEGImages`.", metavar="FOLDER")
     ],
@@ -66,10 +66,10 @@ def coco_from_voc(
     """Turn Pascal VOC's XML files into COCO's format: FOLDER/train.json and test.json.
 
     Examples:
-    $ automix data coco-from-voc ~/VOC2007
-    $ automix data coco-from-voc ~/raccoons --test-share 0.2
+    $ automix data voc-to-coco ~/VOC2007
+    $ automix data voc-to-coco ~/raccoons --test-share 0.2
     """
-    from automix_cli.commands import coco_from_voc as command
+    from automix_cli.commands import voc_to_coco as command
 
     command.run(folder, test_share, as_json=as_json)
 

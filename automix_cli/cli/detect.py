@@ -54,7 +54,7 @@ def detect(  # noqa: PLR0913 - Typer reads the flags from the signature
 ) -> None:
     """Train a detector (Faster R-CNN) on a backbone, and measure its AP.
 
-    Images with boxes in COCO's format; `automix data coco-from-voc` makes it of
+    Images with boxes in COCO's format; `automix data voc-to-coco` makes it of
     Pascal VOC's. Settings are those of `[detection]` and as for `automix train`.
 
     Examples:

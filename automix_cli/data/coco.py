@@ -21,7 +21,7 @@ SPARE_PIXELS = 1.0
 
 HINT = (
     "wanted COCO's format: an object with `images`, `annotations` and `categories`; `automix data "
-    "coco-from-voc` makes it of Pascal VOC's XML files"
+    "voc-to-coco` makes it of Pascal VOC's XML files"
 )
 
 

@@ -159,6 +159,18 @@ def test_compare_tabulates_detectors_by_their_ap(automix: Automix, boxes: Path) 
     assert "AP %" in automix("compare", "slow", "fast").stdout
 
 
+@pytest.mark.slow
+def test_the_preset_of_the_literature_takes_a_step(automix: Automix, boxes: Path) -> None:
+    """In full, but for the size of the images and where its weights come from."""
+    kept = [each for each in SMALL if "detection." not in each or "train" in each or "test" in each]
+    own = ("backbone", "stem", "frozen", "freeze", "lr=", "drop", "warmup")
+    kept = [each for each in kept if not any(word in each for word in own)]
+    sizes = ("--set=detection.short_side=64", "--set=detection.long_side=96")
+    result = automix("detect", *kept, *sizes, "--set=train.max_steps=1", "-o", "run")
+    assert result.exit_code == 0, result.output
+    assert "stay random" in result.stderr
+
+
 def test_compare_of_detectors_takes_no_method_of_mixing(automix: Automix) -> None:
     result = automix("compare", "-p", "coco-r50-fpn", "--methods", "cutmix")
     assert result.exit_code == 2

@@ -124,7 +124,7 @@ def test_another_format_is_named_with_what_was_wanted(root: Path, text: str, par
     with pytest.raises(DataError) as caught:
         read(root)
     assert part in caught.value.message
-    assert "coco-from-voc" in (caught.value.hint or "")
+    assert "voc-to-coco" in (caught.value.hint or "")
 
 
 def test_missing_annotations_are_named(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_a_missing_image_or_folder_is_named(tmp_path: Path) -> None:
 
 def test_the_command_writes_what_detect_reads(automix: Automix, tmp_path: Path) -> None:
     write_voc(tmp_path / "voc")
-    result = automix("data", "coco-from-voc", "voc", "--test-share", "0.4")
+    result = automix("data", "voc-to-coco", "voc", "--test-share", "0.4")
     assert result.exit_code == 0, result.output
     assert "3 images, 3 annotations, 2 categories" in result.stdout
     images = read_boxed_images(

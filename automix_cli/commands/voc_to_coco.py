@@ -1,4 +1,4 @@
-"""`automix data coco-from-voc`: Pascal VOC's annotations as COCO's format."""
+"""`automix data voc-to-coco`: Pascal VOC's annotations as COCO's format."""
 
 from __future__ import annotations
 
