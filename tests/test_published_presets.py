@@ -260,6 +260,7 @@ def test_the_recipes_of_resnet_strikes_back_are_its_own(name: str, size: int, le
     settings = settings_of(f"imagenet-r50-rsb-{name}")
     optimizer, data = settings.optimizer, settings.data
     assert (optimizer.name, optimizer.eps, optimizer.clip_norm) == ("lamb", 1e-6, 1.0)
+    assert settings.mix.loss == "bce"
     assert (optimizer.warmup_epochs, optimizer.decay_norm_and_bias) == (5, False)
     assert (data.image_size, data.test_crop_ratio) == (size, 0.95)
     assert (data.rand_augment, data.rand_augment_magnitude) == ("openmixup_increasing", level)

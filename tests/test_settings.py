@@ -21,7 +21,7 @@ DEFAULTS = {
     "model.channels_last": True,
     "data.name": "digits",
     "data.dir": "data",
-    "data.download": True,
+    "data.download": None,
     "data.mirror": None,
     "data.csv": None,
     "data.holdout": 0.0,
@@ -45,6 +45,7 @@ DEFAULTS = {
     "data.test_crop_ratio": 1.0,
     "data.repeats": 1,
     "data.storage": "auto",
+    "data.decode_on": "cpu",
     "data.workers": None,
     "mix.method": "automix",
     "mix.alpha": None,  # the method's own

@@ -59,7 +59,11 @@ def in_storage(data: DataSettings, splits: DataSplits) -> DataSplits:
 
 def loading(data: DataSettings, device: torch.device) -> Loading:
     """Where batches are left, and who makes them."""
-    return Loading(device, data.workers)
+    if data.decode_on == "cpu":
+        return Loading(device, data.workers)
+    from automix_cli.data.device_decoding import DeviceDecoder  # torchvision takes time to import
+
+    return Loading(device, data.workers, DeviceDecoder(device, data.interpolation))
 
 
 def view(data: DataSettings, mean: tuple[float, ...], std: tuple[float, ...], size: int) -> View:
@@ -110,11 +114,33 @@ def recipe(data: DataSettings, splits: DataSplits) -> Recipe:
 def batches(
     data: DataSettings, splits: DataSplits, plan: BatchPlan, device: torch.device
 ) -> Batches:
-    """Training batches: made whole on the device where that is possible, else image by image."""
+    """Training batches: made whole on the device where that is possible, else image by image.
+
+    Raises:
+        SettingsError: images cannot be decoded where they are to be.
+    """
     made = recipe(data, splits)
     shown = view(data, splits.mean, splits.std, splits.image_size)
+    if data.decode_on == "device":
+        _check_decoding_on_the_device(made, splits)
     can_be_whole = made.is_plain and is_shown_whole(splits.train, made.size)
     if can_be_whole and isinstance(splits.train, ImageSet):
         return TrainBatches(splits.train, made, shown, plan, device)
     source = PictureSource(splits.train)
     return StreamedBatches(source, made, shown, plan, loading(data, device))
+
+
+def _check_decoding_on_the_device(made: Recipe, splits: DataSplits) -> None:
+    reasons = {
+        f"{splits.name} is an array and has no image files": isinstance(splits.train, ImageSet),
+        f"images are cropped by `{made.crop}`": made.crop != "random_resized",
+        f"`data.resize` is {made.resize}": made.resize is not None,
+        "colours are changed, which Pillow does": not made.appearance.is_plain,
+    }
+    found = [reason for reason, holds in reasons.items() if holds]
+    if found:
+        raise SettingsError(
+            "`data.decode_on` `device` needs image files, `random_resized` crops of images as they"
+            f" are, and no colour operations, but {' and '.join(found)}",
+            hint="leave it out: Pillow decodes on the processor",
+        )

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from automix_cli.cli.options import (
+    TRAINING,
     BatchSize,
     Config,
     Device,
@@ -15,6 +16,7 @@ from automix_cli.cli.options import (
     OutputDir,
     Preset,
     Set,
+    overrides_of,
 )
 
 VS = Annotated[
@@ -72,19 +74,16 @@ def bench(  # noqa: PLR0913 - Typer reads the flags from the signature
     """
     from automix_cli.commands import bench as command
     from automix_cli.commands.bench_request import BenchRequest
-    from automix_cli.settings.layering import Flag, Overrides
 
-    flags = (
-        Flag("--method", "mix.method", method),
-        Flag("--batch-size", "train.batch_size", batch_size),
-        Flag("--device", "run.device", device),
-        Flag("--mixed-precision", "train.mixed_precision", mixed_precision),
-    )
-    overrides = Overrides(
+    overrides = overrides_of(
+        TRAINING,
+        sets,
         preset=preset,
-        configs=tuple(config or ()),
-        flags=tuple(flag for flag in flags if flag.value is not None),
-        sets=tuple(sets or ()),
+        config=config,
+        method=method,
+        batch_size=batch_size,
+        device=device,
+        mixed_precision=mixed_precision,
     )
     request = BenchRequest(
         rounds=rounds,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from automix_cli.cli.options import (
+    TRAINING,
     BatchSize,
     Config,
     DataDir,
@@ -16,6 +17,7 @@ from automix_cli.cli.options import (
     OutputDir,
     Preset,
     Set,
+    overrides_of,
 )
 
 Runs = Annotated[
@@ -86,19 +88,16 @@ def compare(  # noqa: PLR0913 - Typer reads the flags from the signature
     """
     from automix_cli.commands import compare as command
     from automix_cli.commands.requests import CompareRequest
-    from automix_cli.settings.layering import Flag, Overrides
 
-    flags = (
-        Flag("--data-dir", "data.dir", data_dir),
-        Flag("--epochs", "train.epochs", epochs),
-        Flag("--batch-size", "train.batch_size", batch_size),
-        Flag("--device", "run.device", device),
-    )
-    overrides = Overrides(
+    overrides = overrides_of(
+        TRAINING,
+        sets,
         preset=preset,
-        configs=tuple(config or ()),
-        flags=tuple(flag for flag in flags if flag.value is not None),
-        sets=tuple(sets or ()),
+        config=config,
+        data_dir=data_dir,
+        epochs=epochs,
+        batch_size=batch_size,
+        device=device,
     )
     request = CompareRequest(
         runs=tuple(runs or ()),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from automix_cli.cli.options import DataDir, FrostDir, Json, Set
+from automix_cli.cli.options import TRAINED, DataDir, DrawSeed, FrostDir, Json, Set, overrides_of
 
 corruptions_app = typer.Typer(
     no_args_is_help=True, help="Make and verify CIFAR-10-C and CIFAR-100-C."
@@ -39,7 +39,7 @@ def make(  # noqa: PLR0913 - Typer reads the flags from the signature
     fast: Annotated[
         bool, typer.Option("--fast", help="Compute in float32: values within one level.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Seed of all draws.", min=0)] = 0,
+    seed: DrawSeed = 0,
     frost_dir: FrostDir = None,
     data_dir: DataDir = None,
     sets: Set = None,
@@ -61,12 +61,8 @@ def make(  # noqa: PLR0913 - Typer reads the flags from the signature
     """
     from automix_cli.commands import corruptions as command
     from automix_cli.commands.corruption_requests import CorruptionsRequest
-    from automix_cli.settings.layering import Flag, Overrides
 
-    flags = [Flag("--data-set", "data.name", data_set or "cifar10")]
-    if data_dir is not None:
-        flags.append(Flag("--data-dir", "data.dir", data_dir))
-    overrides = Overrides(flags=tuple(flags), sets=tuple(sets or ()))
+    overrides = overrides_of(TRAINED, sets, data_set=data_set or "cifar10", data_dir=data_dir)
     request = CorruptionsRequest(
         folder=folder,
         corruptions=tuple(_split(corruptions or "")),

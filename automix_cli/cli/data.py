@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from automix_cli.cli.options import BatchSize, Config, DataDir, Device, Json, Method, Preset, Set
+from automix_cli.cli.options import (
+    TRAINING,
+    BatchSize,
+    Config,
+    DataDir,
+    Device,
+    Json,
+    Method,
+    Preset,
+    Set,
+    overrides_of,
+)
 
 data_app = typer.Typer(
     no_args_is_help=True,
@@ -105,18 +116,15 @@ def bench_data(  # noqa: PLR0913 - Typer reads the flags from the signature
     """
     from automix_cli.commands import data_bench as command
     from automix_cli.commands.requests import DataBenchRequest
-    from automix_cli.settings.layering import Flag, Overrides
 
-    flags = (
-        Flag("--method", "mix.method", method),
-        Flag("--data-dir", "data.dir", data_dir),
-        Flag("--batch-size", "train.batch_size", batch_size),
-        Flag("--device", "run.device", device),
-    )
-    overrides = Overrides(
+    overrides = overrides_of(
+        TRAINING,
+        sets,
         preset=preset,
-        configs=tuple(config or ()),
-        flags=tuple(flag for flag in flags if flag.value is not None),
-        sets=tuple(sets or ()),
+        config=config,
+        method=method,
+        data_dir=data_dir,
+        batch_size=batch_size,
+        device=device,
     )
     command.run(overrides, DataBenchRequest(rounds, steps, against_torchvision, as_json))

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from automix_cli.cli.options import (
+    TRAINING,
     BatchSize,
     Config,
     DataDir,
@@ -18,7 +19,9 @@ from automix_cli.cli.options import (
     PrintConfig,
     Seed,
     Set,
+    overrides_of,
 )
+from automix_cli.cli.train import Resume
 
 
 def detect(  # noqa: PLR0913 - Typer reads the flags from the signature
@@ -41,14 +44,7 @@ def detect(  # noqa: PLR0913 - Typer reads the flags from the signature
     batch_size: BatchSize = None,
     device: Device = None,
     mixed_precision: MixedPrecision = None,
-    resume: Annotated[
-        str | None,
-        typer.Option(
-            help="Go on with a run: given alone, the newest; `auto`, the one in --output-dir or the"
-            " newest, or a new one if there is none; else this run folder.",
-            metavar="[auto|PATH]",
-        ),
-    ] = None,
+    resume: Resume = None,
     print_config: PrintConfig = False,
     as_json: Json = False,
 ) -> None:
@@ -60,26 +56,23 @@ def detect(  # noqa: PLR0913 - Typer reads the flags from the signature
     Examples:
     $ automix detect --backbone runs/mine --data-dir ~/coco
     $ automix detect --backbone timm:tv_in1k --data-dir ~/coco
-    $ automix detect --backbone runs/mine --data-dir ~/racoons --set detection.train=train.json
+    $ automix detect --backbone runs/mine --data-dir ~/raccoons --set detection.train=train.json
     $ automix detect --resume
     """
     from automix_cli.commands import detect as command
     from automix_cli.commands.detect_request import DetectRequest
-    from automix_cli.settings.layering import Flag, Overrides
 
-    flags = (
-        Flag("--seed", "run.seed", seed),
-        Flag("--output-dir", "run.output_dir", output_dir),
-        Flag("--data-dir", "data.dir", data_dir),
-        Flag("--epochs", "train.epochs", epochs),
-        Flag("--batch-size", "train.batch_size", batch_size),
-        Flag("--device", "run.device", device),
-        Flag("--mixed-precision", "train.mixed_precision", mixed_precision),
-    )
-    overrides = Overrides(
+    overrides = overrides_of(
+        TRAINING,
+        sets,
         preset=preset,
-        configs=tuple(config or ()),
-        flags=tuple(flag for flag in flags if flag.value is not None),
-        sets=tuple(sets or ()),
+        config=config,
+        seed=seed,
+        output_dir=output_dir,
+        data_dir=data_dir,
+        epochs=epochs,
+        batch_size=batch_size,
+        device=device,
+        mixed_precision=mixed_precision,
     )
     command.run(overrides, DetectRequest(backbone, resume, print_config, as_json))

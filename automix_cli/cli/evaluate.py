@@ -7,32 +7,57 @@ from typing import Annotated
 import typer
 
 from automix_cli.cli.options import (
-    Baseline,
+    TRAINED,
     BatchSize,
-    Corruptions,
-    CorruptionsDir,
-    CorruptionsLimit,
+    Checkpoint,
     DataDir,
     Device,
     FrostDir,
     Json,
     PrintConfig,
     ReportDir,
+    Run,
     Set,
-    VerifyCifarC,
     Weights,
-    overrides_of_trained,
+    overrides_of,
 )
 
-Run = Annotated[
-    Path | None,
-    typer.Argument(help="Run folder (default: the newest finished run).", metavar="RUN"),
-]
-Checkpoint = Annotated[
-    Path | None, typer.Option(help="Evaluate this file instead of a run.", metavar="FILE")
-]
 Bins = Annotated[int, typer.Option(help="Bins of the calibration errors.", min=1)]
 Mixed = Annotated[bool, typer.Option("--mixed", help="Measure accuracy on mixed images too.")]
+
+Corruptions = Annotated[
+    str | None,
+    typer.Option(
+        "--corruptions",
+        help="Measure on corrupted test images too: published ones in the data folder, for CIFAR"
+        " else generated ones.",
+        metavar="cifar-c|imagenet-c|tiny-imagenet-c",
+    ),
+]
+CorruptionsDir = Annotated[
+    Path | None, typer.Option(help="Folder of the corrupted images.", metavar="FOLDER")
+]
+CorruptionsLimit = Annotated[
+    int | None,
+    typer.Option(help="Only so many images of each corruption and severity.", metavar="N"),
+]
+Baseline = Annotated[
+    Path | None,
+    typer.Option(
+        help="Relate corruption errors to those of another evaluation (mCE); on imagenet-c also"
+        " `alexnet`.",
+        metavar="JSON",
+    ),
+]
+VerifyCifarC = Annotated[
+    Path | None,
+    typer.Option(
+        "--verify-cifar-c",
+        help="First compare a folder's files with the published ones, as `automix corruptions"
+        " verify` does.",
+        metavar="FOLDER",
+    ),
+]
 
 
 def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
@@ -69,8 +94,8 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     from automix_cli.commands.corruption_requests import CorruptedEvaluation
     from automix_cli.commands.requests import EvaluateRequest
 
-    overrides = overrides_of_trained(
-        weights=weights, data_dir=data_dir, batch_size=batch_size, device=device, sets=sets
+    overrides = overrides_of(
+        TRAINED, sets, weights=weights, data_dir=data_dir, batch_size=batch_size, device=device
     )
     corrupted = None
     if corruptions is not None:

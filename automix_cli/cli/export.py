@@ -6,15 +6,17 @@ from typing import Annotated
 
 import typer
 
-from automix_cli.cli.options import DataDir, Json, Set, Weights, overrides_of_trained
+from automix_cli.cli.options import (
+    TRAINED,
+    Checkpoint,
+    DataDir,
+    Json,
+    Run,
+    Set,
+    Weights,
+    overrides_of,
+)
 
-Run = Annotated[
-    Path | None,
-    typer.Argument(help="Run folder (default: the newest finished run).", metavar="RUN"),
-]
-Checkpoint = Annotated[
-    Path | None, typer.Option(help="Export this file instead of a run.", metavar="FILE")
-]
 Format = Annotated[
     str,
     typer.Option("--format", help="What to write.", metavar="onnx|torch-export|safetensors|timm"),
@@ -65,9 +67,7 @@ def export(  # noqa: PLR0913 - Typer reads the flags from the signature
     from automix_cli.commands import export as command
     from automix_cli.commands.requests import ExportRequest
 
-    overrides = overrides_of_trained(
-        weights=weights, data_dir=data_dir, batch_size=None, device=None, sets=sets
-    )
+    overrides = overrides_of(TRAINED, sets, weights=weights, data_dir=data_dir)
     request = ExportRequest(
         run=run,
         checkpoint=checkpoint,

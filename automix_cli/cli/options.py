@@ -6,6 +6,7 @@ checked with all other settings, not here, so that all problems are reported tog
 # pyright: strict
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,28 @@ import typer
 
 if TYPE_CHECKING:
     from automix_cli.settings.layering import Overrides
+
+
+TRAINING = {
+    "method": "mix.method",
+    "seed": "run.seed",
+    "output_dir": "run.output_dir",
+    "data_dir": "data.dir",
+    "epochs": "train.epochs",
+    "batch_size": "train.batch_size",
+    "device": "run.device",
+    "mixed_precision": "train.mixed_precision",
+}
+"""Settings that the flags of a command that trains stand for."""
+
+TRAINED = {
+    "weights": "evaluation.weights",
+    "data_set": "data.name",
+    "data_dir": "data.dir",
+    "batch_size": "evaluation.batch_size",
+    "device": "run.device",
+}
+"""Settings that the flags of a command that works with what is trained stand for."""
 
 
 def complete_preset(typed: str) -> list[str]:
@@ -108,6 +131,21 @@ PrintConfig = Annotated[
     bool, typer.Option("--print-config", help="Show every setting and who set it, then stop.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write the result to stdout as JSON.")]
+Run = Annotated[
+    Path | None,
+    typer.Argument(help="Run folder (default: the newest finished run).", metavar="RUN"),
+]
+Checkpoint = Annotated[
+    Path | None, typer.Option(help="Take this file instead of a run.", metavar="FILE")
+]
+Checkpoints = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="A checkpoint such as `ckpt.pt`, or a run folder; repeatable, to compare.",
+        metavar="FILE",
+    ),
+]
+DrawSeed = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
 Weights = Annotated[
     str | None, typer.Option(help="Network to evaluate.", metavar="momentum|classifier")
 ]
@@ -115,63 +153,37 @@ FrostDir = Annotated[
     Path | None,
     typer.Option(help="Folder of the five photographs that frost needs.", metavar="FOLDER"),
 ]
-Corruptions = Annotated[
-    str | None,
-    typer.Option(
-        "--corruptions",
-        help="Measure on corrupted test images too: published ones in the data folder, for CIFAR"
-        " else generated ones.",
-        metavar="cifar-c|imagenet-c|tiny-imagenet-c",
-    ),
-]
-CorruptionsDir = Annotated[
-    Path | None, typer.Option(help="Folder of the corrupted images.", metavar="FOLDER")
-]
-CorruptionsLimit = Annotated[
-    int | None,
-    typer.Option(help="Only so many images of each corruption and severity.", metavar="N"),
-]
-Baseline = Annotated[
-    Path | None,
-    typer.Option(
-        help="Relate corruption errors to those of another evaluation (mCE); on imagenet-c also"
-        " `alexnet`.",
-        metavar="JSON",
-    ),
-]
-VerifyCifarC = Annotated[
-    Path | None,
-    typer.Option(
-        "--verify-cifar-c",
-        help="First compare a folder's files with the published ones, as `automix corruptions"
-        " verify` does.",
-        metavar="FOLDER",
-    ),
-]
 PresetName = Annotated[
     str, typer.Argument(help="A preset.", metavar="NAME", autocompletion=complete_preset)
 ]
 
 
-def overrides_of_trained(
-    *,
-    weights: str | None,
-    data_dir: Path | None,
-    batch_size: int | None,
-    device: str | None,
+def overrides_of(
+    keys: Mapping[str, str],
     sets: list[str] | None,
+    *,
+    preset: str | None = None,
+    config: list[Path] | None = None,
+    **values: object,
 ) -> "Overrides":
-    """What the flags of a command that judges a trained network change about its settings."""
+    """What a command line changes about the settings.
+
+    Args:
+        keys: From the names of flags to the settings they stand for: `TRAINING` or `TRAINED`.
+        sets: `KEY=VALUE` texts of --set.
+        preset: Name of a preset.
+        config: TOML files, later ones win.
+        values: By the names of flags; None for a flag that was not given.
+    """
     from automix_cli.settings.layering import Flag, Overrides
 
     flags = (
-        Flag("--weights", "evaluation.weights", weights),
-        Flag("--data-dir", "data.dir", data_dir),
-        Flag("--batch-size", "evaluation.batch_size", batch_size),
-        Flag("--device", "run.device", device),
+        Flag(f"--{with_hyphens(name)}", keys[name], value)
+        for name, value in values.items()
+        if value is not None
     )
     return Overrides(
-        flags=tuple(flag for flag in flags if flag.value is not None), sets=tuple(sets or ())
+        preset=preset, configs=tuple(config or ()), flags=tuple(flags), sets=tuple(sets or ())
     )
 
 

@@ -1,30 +1,25 @@
 """`automix robustness`."""
 # pyright: strict
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from automix_cli.cli.options import (
+    TRAINED,
     BatchSize,
+    Checkpoints,
     DataDir,
     Device,
+    DrawSeed,
     Json,
     ReportDir,
+    Run,
     Set,
     Weights,
-    overrides_of_trained,
+    overrides_of,
 )
 
-Run = Annotated[
-    Path | None,
-    typer.Argument(help="Run folder (default: the newest finished run).", metavar="RUN"),
-]
-Checkpoints = Annotated[
-    list[Path] | None,
-    typer.Option(help="A file or run folder to compare; repeatable.", metavar="FILE"),
-]
 Attacks = Annotated[
     list[str] | None,
     typer.Option(
@@ -66,7 +61,6 @@ Quick = Annotated[
     int | None,
     typer.Option(help="Take so many test images, the same share of each class.", min=1),
 ]
-DrawSeed = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
 
 
 def robustness(  # noqa: PLR0913 - Typer reads the flags from the signature
@@ -116,7 +110,7 @@ def robustness(  # noqa: PLR0913 - Typer reads the flags from the signature
         output_dir=output_dir,
         as_json=as_json,
     )
-    overrides = overrides_of_trained(
-        weights=weights, data_dir=data_dir, batch_size=batch_size, device=device, sets=sets
+    overrides = overrides_of(
+        TRAINED, sets, weights=weights, data_dir=data_dir, batch_size=batch_size, device=device
     )
     command.run(overrides, request)

@@ -7,26 +7,18 @@ from typing import Annotated
 import typer
 
 from automix_cli.cli.options import (
+    TRAINED,
+    Checkpoints,
     DataDir,
     Device,
+    DrawSeed,
     Json,
     ReportDir,
+    Run,
     Set,
-    overrides_of_trained,
+    overrides_of,
 )
 
-Run = Annotated[
-    Path | None,
-    typer.Argument(help="Run folder (default: the newest finished run).", metavar="RUN"),
-]
-Checkpoints = Annotated[
-    list[Path] | None,
-    typer.Option(
-        help="A checkpoint such as `ckpt.pt`, or a run folder; repeatable, one for each method with"
-        " learned masks.",
-        metavar="FILE",
-    ),
-]
 Methods = Annotated[
     str | None,
     typer.Option(
@@ -56,7 +48,6 @@ NumPairs = Annotated[int, typer.Option("--pairs", help="How many pairs to draw."
 Ratios = Annotated[
     str, typer.Option(help="Shares of the first image, in [0, 1].", metavar="LAM,LAM,...")
 ]
-DrawSeed = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
 Background = Annotated[str, typer.Option(help="What to draw on.", metavar="light|dark")]
 Maps = Annotated[
     bool, typer.Option("--maps", help="Draw what the mix block makes its masks of, too.")
@@ -105,7 +96,5 @@ def visualize_masks(  # noqa: PLR0913 - Typer reads the flags from the signature
         output_dir=output_dir,
         as_json=as_json,
     )
-    overrides = overrides_of_trained(
-        weights=None, data_dir=data_dir, batch_size=None, device=device, sets=sets
-    )
+    overrides = overrides_of(TRAINED, sets, data_dir=data_dir, device=device)
     command.run(overrides, request)

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,14 +22,17 @@ from automix_cli.commands.bench_setups import (
     set_up,
     watched_calls,
 )
+from automix_cli.commands.child_environment import environment_of_child
 from automix_cli.commands.compare_cells import Arm, settings_of
 from automix_cli.commands.train import with_default_preset
+from automix_cli.commands.turns import Rounds, in_turns
 from automix_cli.engine.arithmetic import count_flops, matrix_product_ceiling
 from automix_cli.engine.phases import PhaseClock
 from automix_cli.engine.runtime import peak_memory_bytes
 from automix_cli.errors import AutoMixError, SettingsError
 from automix_cli.reporting import records
 from automix_cli.reporting.bench_tables import bench_tables, growth_figure
+from automix_cli.reporting.evaluation_files import report_folder
 from automix_cli.reporting.figures import save_figure
 from automix_cli.reporting.progress import say
 from automix_cli.reporting.tables import print_tables
@@ -56,6 +58,8 @@ def run(overrides: Overrides, request: BenchRequest) -> None:
         return
     if request.rounds < 1:
         raise SettingsError(f"`--rounds` must be at least 1, got `{request.rounds}`")
+    if request.folder is not None:
+        report_folder(request.folder)  # before anything is measured
     chosen, grown = arms(request), grown_arms(request)
     for arm in grown:
         settings_of(arm, overrides)  # said before anything is measured
@@ -81,23 +85,25 @@ def report(
     chosen: Sequence[Arm], setups: Sequence[Setup], overrides: Overrides, request: BenchRequest
 ) -> dict[str, Any]:
     """All that is measured of the configurations, as plain values."""
-    seconds = in_turns(setups, request.rounds)
-    training = setups[0].prepared.training
-    device = training.accelerator.device
-    rows = []
-    for number, (arm, setup) in enumerate(zip(chosen, setups, strict=True)):
-        precision = setup.prepared.training.accelerator.mixed_precision
-        rows.append(
-            {
-                "name": setup.name,
-                "seconds": seconds[number],
-                "batch_size": setup.prepared.settings.train.batch_size,
-                "flops": count_flops(lambda setup=setup: setup.take_step(0)),
-                "ceiling_flops_per_second": matrix_product_ceiling(device, number_format(setup)),
-                "mixed_precision": setup.prepared.settings.train.mixed_precision or precision,
-                "peak_memory_bytes": memory_of(arm, overrides, request),
-            }
-        )
+    device = setups[0].prepared.training.accelerator.device
+    taken = in_turns([setup.seconds_of for setup in setups], request.rounds)
+    vanilla, plain = (taken[chosen.index(unit)] for unit in (VANILLA, PLAIN))
+    formats = {setup.number_format for setup in setups}
+    ceilings = {each: matrix_product_ceiling(device, each) for each in formats}
+    rows = [
+        {
+            "name": setup.name,
+            "seconds": list(seconds.values),
+            "times_vanilla": ratio_record(seconds, vanilla),
+            "times_plain": ratio_record(seconds, plain),
+            "batch_size": setup.prepared.settings.train.batch_size,
+            "flops": count_flops(lambda setup=setup: setup.take_step(0)),
+            "ceiling_flops_per_second": ceilings[setup.number_format],
+            "mixed_precision": setup.mixed_precision,
+            "peak_memory_bytes": memory_of(arm, overrides, request),
+        }
+        for arm, setup, seconds in zip(chosen, setups, taken, strict=True)
+    ]
     return {
         "schema_version": SCHEMA_VERSION,
         "device": str(device),
@@ -106,25 +112,12 @@ def report(
         "rows": rows,
         "vanilla": setups[chosen.index(VANILLA)].name,
         "plain": setups[chosen.index(PLAIN)].name,
+        "pairs": [
+            {"over": setup.name, **ratio_record(taken[0], seconds)}
+            for setup, seconds in zip(setups[3:], taken[3:], strict=True)
+        ],
         "parts": parts_of(setups[0]),
     }
-
-
-def in_turns(setups: Sequence[Setup], rounds: int) -> list[list[float]]:
-    """Seconds of a step of each configuration, by round; one round before does not count."""
-    seconds: list[list[float]] = [[] for _ in setups]
-    for step in range(rounds + 1):
-        for taken, setup in zip(seconds, setups, strict=True):
-            started = time.perf_counter()
-            setup.take_step(step)
-            taken.append(time.perf_counter() - started)
-    return [taken[1:] for taken in seconds]
-
-
-def number_format(setup: Setup) -> torch.dtype:
-    """What the networks compute in."""
-    formats = {"bf16": torch.bfloat16, "fp16": torch.float16}
-    return formats.get(str(setup.prepared.settings.train.mixed_precision), torch.float32)
 
 
 def parts_of(setup: Setup) -> dict[str, float]:
@@ -134,6 +127,12 @@ def parts_of(setup: Setup) -> dict[str, float]:
         with clock.watch():
             setup.take_step(step)
     return {phase: seconds / 2 for phase, seconds in clock.seconds.items()}
+
+
+def ratio_record(seconds: Rounds, unit: Rounds) -> dict[str, Any]:
+    """Steps over steps of the same round: the median and every round."""
+    ratios = seconds.ratios(unit)
+    return {"median": Rounds(ratios).median, "rounds": list(ratios)}
 
 
 def peak_of_this_process(overrides: Overrides, request: BenchRequest) -> int:
@@ -160,7 +159,9 @@ def memory_of(arm: Arm, overrides: Overrides, request: BenchRequest) -> int | No
         path.write_text(dump_toml(settings_of(arm, overrides)), encoding="utf-8")
         command = [sys.executable, "-m", "automix_cli", "bench", "--memory-only"]
         command += ["--config", str(path), "--classes", str(request.num_classes)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=environment_of_child()
+        )
     if done.returncode != 0:
         raise AutoMixError(f"measuring the memory of `{arm.name}` failed: {done.stderr[-500:]}")
     return int(json.loads(done.stdout)["peak_memory_bytes"])
@@ -170,22 +171,24 @@ def growth(
     grown: Sequence[Arm], overrides: Overrides, request: BenchRequest
 ) -> list[dict[str, Any]]:
     """Seconds, memory and arithmetic of the step at each value of `--grow`, in turns."""
+    if not grown:
+        return []
     setups = [set_up(arm, overrides, request.num_classes) for arm in grown]
+    rounds = in_turns([setup.seconds_of for setup in setups], request.rounds)
     return [
         {
             "value": arm.name,
-            "seconds": taken,
+            "seconds": list(taken.values),
             "batch_size": setup.prepared.settings.train.batch_size,
             "flops": count_flops(lambda setup=setup: setup.take_step(0)),
             "peak_memory_bytes": memory_of(arm, overrides, request),
         }
-        for arm, setup, taken in zip(grown, setups, in_turns(setups, request.rounds), strict=True)
+        for arm, setup, taken in zip(grown, setups, rounds, strict=True)
     ]
 
 
 def write(content: dict[str, Any], folder: Path) -> None:
     """`bench.json`, and the figure of the growth if there is one."""
-    folder.mkdir(parents=True, exist_ok=True)
     records.write_json(folder / f"{STEM}.json", content)
     if content["growth"]:
         save_figure(growth_figure(content["growth"]), folder / f"{STEM}-growth")

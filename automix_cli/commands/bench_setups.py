@@ -6,6 +6,7 @@ size, channels and number are those of the settings.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +19,9 @@ from automix_cli.commands.training_run import Prepared, assemble
 from automix_cli.data.catalogue import CATALOGUE
 from automix_cli.data.datasets import DataSplits
 from automix_cli.data.image_set import ImageSet
-from automix_cli.engine.loop import micro_batches
+from automix_cli.engine.loop import take_step
 from automix_cli.engine.phases import Watched
-from automix_cli.engine.runtime import build_accelerator, seed_step
-from automix_cli.engine.step import train_step
+from automix_cli.engine.runtime import build_accelerator
 from automix_cli.errors import SettingsError
 from automix_cli.randomness import Purpose, stream
 from automix_cli.settings import Settings
@@ -37,24 +37,35 @@ BATCHES_OF_IMAGES = 2
 
 @dataclass(frozen=True)
 class Setup:
-    """One configuration, ready to take steps."""
+    """One configuration, ready to take steps.
+
+    Attributes:
+        name: What the tables call it.
+        prepared: Its training.
+        mixed_precision: Of its accelerator when that was built: all accelerators of a process share
+            the state of the newest.
+    """
 
     name: str
     prepared: Prepared
+    mixed_precision: str
 
     def take_step(self, step: int) -> None:
         """Make the batch of a step, train on it, and wait for the device."""
         training, plan = self.prepared.training, self.prepared.plan
-        seed_step(plan.seed, step, training.accelerator.process_index)
-        losses = train_step(
-            training.accelerator,
-            training.model,
-            training.optimizer,
-            micro_batches(training, plan.seed, step),
-            training.values_at(step),
-            clip_norm=plan.clip_norm,
-        )
-        float(losses.total)
+        float(take_step(training, plan, step).total)
+
+    def seconds_of(self, step: int) -> float:
+        """How long a step takes."""
+        started = time.perf_counter()
+        self.take_step(step)
+        return time.perf_counter() - started
+
+    @property
+    def number_format(self) -> torch.dtype:
+        """What the networks compute in."""
+        formats = {"bf16": torch.bfloat16, "fp16": torch.float16}
+        return formats.get(self.mixed_precision, torch.float32)
 
 
 def arms(request: BenchRequest) -> list[Arm]:
@@ -94,9 +105,10 @@ def set_up(arm: Arm, overrides: Overrides, num_classes: int) -> Setup:
     accelerator = build_accelerator(
         device=settings.run.device, mixed_precision=settings.train.mixed_precision
     )
+    precision = str(accelerator.mixed_precision)
     splits = made_up_splits(settings, num_classes).to(accelerator.device)
     name = settings.mix.method if arm.method is None and not arm.sets else arm.name
-    return Setup(name, assemble(settings, splits, accelerator))
+    return Setup(name, assemble(settings, splits, accelerator), precision)
 
 
 def made_up_splits(settings: Settings, num_classes: int) -> DataSplits:
@@ -137,6 +149,6 @@ def watched_calls(setup: Setup) -> Sequence[Watched]:
         Watched(method.classifier, "embed", turns, is_forward=True),
         Watched(method.mix_block, "project", ("mix block",)),
     ]
-    if hasattr(method.mix_block, "mask"):
-        calls.append(Watched(method.mix_block, "mask", ("mix block",)))
-    return calls
+    block = method.mix_block  # AdAutoMix's makes the masks of all images in a mixture at once
+    name = "masks" if hasattr(block, "masks") else "mask"
+    return [*calls, Watched(block, name, ("mix block",))]

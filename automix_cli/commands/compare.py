@@ -41,6 +41,7 @@ from automix_cli.reporting.comparison_tables import (
     comparison_markdown,
     comparison_tables,
 )
+from automix_cli.reporting.evaluation_files import report_folder
 from automix_cli.reporting.figures import save_figure
 from automix_cli.reporting.progress import say
 from automix_cli.reporting.tables import print_tables
@@ -119,13 +120,7 @@ def tabulate(overrides: Overrides, request: CompareRequest) -> None:
     groups = grouped(runs)
     comparison = comparison_of(groups, notes=notes_on(groups, say_settings=True))
     if request.folder is not None:
-        try:
-            request.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as problem:
-            raise SettingsError(
-                f"cannot make the folder `{request.folder}`: {problem}"
-            ) from problem
-        write(comparison, request.folder)
+        write(comparison, report_folder(request.folder))
     show(comparison, request.folder, as_json=request.as_json)
 
 

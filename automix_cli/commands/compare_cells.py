@@ -95,12 +95,12 @@ def planned_cells(overrides: Overrides, request: CompareRequest, folder: Path) -
     """
     arms, seeds = chosen_arms(request), chosen_seeds(request)
     cells = [_cell(arm, seed, overrides, folder) for seed in seeds for arm in arms]
-    datasets = {cell.settings.data.name: cell.arm.name for cell in cells}
+    datasets = {cell.settings.data.identity: cell.arm.name for cell in cells}
     if len(datasets) > 1:
         listed = ", ".join(f"`{name}` on `{data}`" for data, name in datasets.items())
         raise SettingsError(
             f"accuracies on different data cannot be compared: {listed}",
-            hint="leave `data.name` out of `--variant`",
+            hint="leave `data.name`, `data.dir` and `data.csv` out of `--variant`",
         )
     named = [cell.arm for cell in cells if cell.arm.method is not None]
     if "coco" in datasets and named:
@@ -198,7 +198,9 @@ def _refuse_other_settings(cell: Cell) -> None:
     path = cell.folder / records.SETTINGS
     stored, _ = load(Overrides(), base=file_layer(path), environment={})
     changed = changed_keys(stored, cell.settings)
-    differing = {key: values for key, values in changed.items() if moves_result(key)}
+    has_moved = stored.data.identity != cell.settings.data.identity
+    movers = {key for key in changed if moves_result(key) or (has_moved and key == "data.dir")}
+    differing = {key: changed[key] for key in changed if key in movers}
     if differing:
         listed = "; ".join(
             f"`{key}` is `{shown(there)}` there, wanted `{shown(wanted)}`"

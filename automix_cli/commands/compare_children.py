@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from automix_cli.commands.child_environment import environment_of_child
 from automix_cli.commands.compare_cells import Cell
 from automix_cli.errors import SettingsError
 from automix_cli.reporting import records
@@ -145,11 +146,6 @@ class Children:
                 return process.wait(timeout=SECONDS_BETWEEN_LOOKS)
             except subprocess.TimeoutExpired:
                 watch()
-
-
-def environment_of_child() -> dict[str, str]:
-    """Our environment without `AUTOMIX_*`: they are in the cell's settings, or overruled there."""
-    return {name: each for name, each in os.environ.items() if not name.startswith("AUTOMIX_")}
 
 
 def last_words(cell: Cell) -> str:

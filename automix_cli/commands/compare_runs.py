@@ -190,13 +190,15 @@ def differing_keys(settings: Iterable[Settings]) -> list[str]:
 def refuse_other_data(runs: Sequence[FinishedRun]) -> None:
     """Accuracies on different images cannot be compared.
 
+    A person's own images are the same if they lie in the same place: there may be any in another.
+
     Raises:
-        DataError: data set, number of test images or classes differ.
+        DataError: data set, place, number of test images or classes differ.
     """
     has_one_place = len({run.settings.data.dir for run in runs}) == 1
     kinds = {
         (
-            run.settings.data.name,
+            run.settings.data.identity,
             run.num_images,
             str(run.settings.detection.test) if run.settings.data.name == "coco" else "",
             () if has_one_place else class_names(run.folder),

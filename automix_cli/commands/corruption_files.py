@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from automix_cli import build
 from automix_cli.data import frost
 from automix_cli.data.cifar import CifarName, load_cifar_test
 from automix_cli.data.corrupted_official import FOLDERS, LABELS, MD5, REPRODUCIBLE, SEVERITIES
@@ -101,8 +102,9 @@ def load_test(data: DataSettings) -> ImageSet:
         SettingsError: the data set is no CIFAR.
     """
     name = require_cifar(data.name)
-    directory = data.dir.expanduser()
-    return load_cifar_test(name, directory, download=data.download, mirror=data.mirror)
+    request = build.data_request(data)
+    may_download = request.may_download()
+    return load_cifar_test(name, request.directory, download=may_download, mirror=data.mirror)
 
 
 def make_files(
@@ -166,7 +168,7 @@ def _frost_draw(data: DataSettings, wanted: Wanted) -> Draw | None:
     try:
         if folder is None:
             folder = data.dir.expanduser() / "frost"
-            if data.download:
+            if build.data_request(data).may_download():
                 frost.fetch_photographs(folder)
         return frost_draw(frost.load_photographs(folder))
     except DataError as error:

@@ -14,18 +14,17 @@ from automix_cli import build
 from automix_cli.commands.requests import DataBenchRequest
 from automix_cli.commands.train import with_default_preset
 from automix_cli.commands.training_run import Prepared, prepare_run
+from automix_cli.commands.turns import Rounds, in_turns
 from automix_cli.data.batches import TrainBatches
-from automix_cli.data.speed import Rates, in_turns, loader_rate, pipeline_rate, random_batches
+from automix_cli.data.speed import loader_rate, pipeline_rate, random_batches
 from automix_cli.data.streaming import STEPS_AHEAD
 from automix_cli.data.torchvision_loader import torchvision_loader
 from automix_cli.data.worker_pool import default_workers
-from automix_cli.engine.loop import micro_batches
-from automix_cli.engine.runtime import seed_step
-from automix_cli.engine.step import train_step
+from automix_cli.engine.loop import micro_batches, take_step
 from automix_cli.errors import SettingsError
 from automix_cli.randomness import Purpose, stream
 from automix_cli.reporting.progress import say
-from automix_cli.reporting.speed_tables import bench_tables
+from automix_cli.reporting.speed_tables import data_path_tables
 from automix_cli.reporting.tables import print_tables
 from automix_cli.settings import DataSettings, Settings
 from automix_cli.settings.layering import Overrides, load
@@ -33,8 +32,6 @@ from automix_cli.settings.layering import Overrides, load
 SCHEMA_VERSION = 1
 LOADER_AHEAD = 2
 """Batches that each worker of a DataLoader prepares: its default."""
-
-Measure = Callable[[int], float]
 
 
 def run(overrides: Overrides, request: DataBenchRequest) -> None:
@@ -51,7 +48,7 @@ def run(overrides: Overrides, request: DataBenchRequest) -> None:
             hint="run it without `accelerate launch` or `torchrun`",
         )
     say(f"measuring {request.rounds} times in turns; the first round does not count")
-    measures: list[Measure] = [
+    measures: list[Callable[[int], float]] = [
         pipeline_of(prepared, settings, request.steps),
         partial(training_rate, prepared),
     ]
@@ -67,7 +64,7 @@ def run(overrides: Overrides, request: DataBenchRequest) -> None:
     if request.as_json:
         sys.stdout.write(json.dumps(content, indent=2) + "\n")
     else:
-        print_tables(*bench_tables(content))
+        print_tables(*data_path_tables(content))
 
 
 def without_colours(data: DataSettings) -> DataSettings:
@@ -83,7 +80,7 @@ def without_colours(data: DataSettings) -> DataSettings:
     )
 
 
-def pipeline_of(prepared: Prepared, settings: Settings, steps: int) -> Measure:
+def pipeline_of(prepared: Prepared, settings: Settings, steps: int) -> Callable[[int], float]:
     """Images per second of making batches alone."""
     device = prepared.training.accelerator.device
     batches = build.train_batches(settings, prepared.splits, rank=0, num_ranks=1, device=device)
@@ -103,20 +100,11 @@ def training_rate(prepared: Prepared, number: int) -> float:
     with closing(training.batches):
         images = micro_batches(training, plan.seed, number)
     started = time.perf_counter()
-    seed_step(plan.seed, number, rank=0)
-    losses = train_step(
-        training.accelerator,
-        training.model,
-        training.optimizer,
-        images,
-        training.values_at(number),
-        clip_norm=plan.clip_norm,
-    )
-    float(losses.total)  # waits for the device
+    float(take_step(training, plan, number, images).total)  # waits for the device
     return sum(len(each.labels) for each in images) / (time.perf_counter() - started)
 
 
-def loader_of(prepared: Prepared, settings: Settings, steps: int) -> Measure:
+def loader_of(prepared: Prepared, settings: Settings, steps: int) -> Callable[[int], float]:
     """Images per second of a torchvision DataLoader that does the same."""
     splits, data = prepared.splits, settings.data
     workers = num_workers(data)
@@ -139,7 +127,7 @@ def num_workers(data: DataSettings) -> int:
     return default_workers() if data.workers is None else data.workers
 
 
-def report(prepared: Prepared, rates: list[Rates]) -> dict[str, Any]:
+def report(prepared: Prepared, rates: list[Rounds]) -> dict[str, Any]:
     """What was measured, as plain values."""
     settings, training = prepared.settings, prepared.training
     pipeline, step, *comparison = rates
@@ -165,12 +153,12 @@ def report(prepared: Prepared, rates: list[Rates]) -> dict[str, Any]:
             "workers": num_workers(settings.data),
             "ours": rate_record(ours),
             "theirs": rate_record(theirs),
-            "ratio": Rates(ratios).median,
+            "ratio": Rounds(ratios).median,
             "ratios": list(ratios),
         }
     return content
 
 
-def rate_record(rates: Rates) -> dict[str, Any]:
+def rate_record(rates: Rounds) -> dict[str, Any]:
     """Images per second: the median and every round."""
-    return {"images_per_second": rates.median, "rounds": list(rates.rounds)}
+    return {"images_per_second": rates.median, "rounds": list(rates.values)}

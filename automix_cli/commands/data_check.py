@@ -6,14 +6,15 @@ import json
 import sys
 from dataclasses import asdict
 from difflib import get_close_matches
+from functools import partial
 
 from automix_cli.commands.requests import DataCheckRequest
 from automix_cli.data.catalogue import CATALOGUE
 from automix_cli.data.check import CheckReport, check_images, listed_parts
 from automix_cli.data.request import DataRequest
 from automix_cli.errors import DataError, SettingsError
+from automix_cli.reporting.counting import counted
 from automix_cli.reporting.data_tables import check_tables
-from automix_cli.reporting.progress import counting
 from automix_cli.reporting.tables import print_tables
 
 SCHEMA_VERSION = 1
@@ -28,8 +29,9 @@ def run(request: DataCheckRequest) -> None:
     """
     wanted = data_request(request)
     parts, findings = listed_parts(wanted)
-    with counting("checking", sum(len(images) for images in parts.values())) as advance:
-        looked = check_images(parts, workers=request.workers, advance=advance)
+    num_images = sum(len(images) for images in parts.values())
+    with counted("images", num_images) as advance:
+        looked = check_images(parts, workers=request.workers, advance=partial(advance, "checking"))
     report = CheckReport(looked.parts, findings + looked.findings)
     if request.as_json:
         content = {"schema_version": SCHEMA_VERSION, "name": wanted.name, **asdict(report)}

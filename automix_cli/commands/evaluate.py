@@ -63,7 +63,7 @@ def run(overrides: Overrides, request: EvaluateRequest) -> None:
     splits = load_judged(settings.data, accelerator, holdout=held_out)
     refuse_other_classes(trained, splits.test.class_names)
     evaluation = Evaluation(accelerator, settings, trained, network, splits, request.num_bins)
-    head = f"{settings.evaluation.weights}_one_hot"
+    head = f"{trained.network}_one_hot"
     rows = {head: evaluation.report()}
     refuse_nan(rows, path)
     if request.mixed:

@@ -143,7 +143,7 @@ def prepared(trained: Trained, settings: Settings, request: ExportRequest) -> Sh
         "dataset": dataset,
         "software": software_versions(),
         "export": {
-            "weights": settings.evaluation.weights,
+            "weights": trained.network,
             "backbone": spec.backbone,
             "stem": spec.stem,
             "input": ["batch", spec.in_channels, spec.image_size, spec.image_size],

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from automix_cli import build
-from automix_cli.commands.trained import Trained, read_trained, rebuild, stored_settings
-from automix_cli.engine.checkpoint import load_checkpoint, load_weights
+from automix_cli.commands.trained import Trained, TrainedFile, read_file, rebuild
+from automix_cli.engine.checkpoint import load_weights
 from automix_cli.errors import CheckpointError, SettingsError
 from automix_cli.method.learned_pairs import LearnedPairs
 from automix_cli.method.shown_pairs import INVISIBLE, PairMixer, RivalPairs
@@ -26,16 +26,21 @@ class Source:
     """A checkpoint, with the momentum classifier in it.
 
     Attributes:
-        path: Of the file.
+        file: What it holds.
         settings: It was trained with, and what the command line changed of them.
         trained: What is stored.
         classifier: The momentum classifier, evaluating.
     """
 
-    path: Path
+    file: TrainedFile
     settings: Settings
     trained: Trained
     classifier: Classifier
+
+    @property
+    def path(self) -> Path:
+        """Of the file."""
+        return self.file.path
 
     @property
     def method(self) -> str:
@@ -60,11 +65,11 @@ def read_source(path: Path, overrides: Overrides) -> Source:
     Raises:
         CheckpointError: the file is missing, broken or of something else.
     """
-    stored = stored_settings(path)
-    settings, _ = load(overrides, base=Layer(stored, str(path)))
-    trained = read_trained(path, "momentum")
+    file = read_file(path)
+    settings, _ = load(overrides, base=Layer(file.settings, str(path)))
+    trained = file.network("momentum")
     network = rebuild(trained, settings).eval().requires_grad_(requires_grad=False)
-    return Source(path, settings, trained, network)
+    return Source(file, settings, trained, network)
 
 
 def refuse_differing(sources: list[Source]) -> None:
@@ -150,30 +155,26 @@ def learned_pairs(method: str, sources: list[Source], device: torch.device) -> L
         )
     source = own[0]
     block = build.mix_block(source.classifier.feature_channels, source.settings.mix)
-    load_weights(block, mix_block_weights(source.path), source.path)
+    load_weights(block, mix_block_weights(source.file), source.path)
     block = block.to(device).eval().requires_grad_(requires_grad=False)
     options = build.learned_options(source.settings.mix)
     return LearnedPairs(method, source.classifier, block, options)
 
 
-def mix_block_weights(path: Path) -> dict[str, Tensor]:
+def mix_block_weights(file: TrainedFile) -> dict[str, Tensor]:
     """The weights of the mix block in a checkpoint.
 
     Raises:
         CheckpointError: it has none.
     """
-    if path.suffix == ".safetensors":
+    if file.only is not None:
         raise CheckpointError(
-            f"`{path}` holds the momentum classifier only, and no mix block to draw masks with",
+            f"`{file.path}` holds one network only, and no mix block to draw masks with",
             hint="name the run's `ckpt.pt` or `best.pt`",
         )
-    prefix = "mix_block."
-    model = load_checkpoint(path).model
-    weights = {
-        name.removeprefix(prefix): each for name, each in model.items() if name.startswith(prefix)
-    }
+    weights = file.below("mix_block.")
     if not weights:
-        raise CheckpointError(f"`{path}` has no mix block to draw masks with")
+        raise CheckpointError(f"`{file.path}` has no mix block to draw masks with")
     return weights
 
 

@@ -9,9 +9,8 @@ from typing import Any, cast
 
 from torch import nn
 
-from automix_cli.engine.loop import Plan, Training, micro_batches
-from automix_cli.engine.runtime import peak_memory_bytes, seed_step
-from automix_cli.engine.step import train_step
+from automix_cli.engine.loop import Plan, Training, take_step
+from automix_cli.engine.runtime import peak_memory_bytes
 from automix_cli.reporting.progress import say
 from automix_cli.reporting.tables import key_value_table, print_tables
 from automix_cli.settings import Settings
@@ -45,16 +44,7 @@ def rehearse(
 
 def _timed_step(training: Training, plan: Plan, step: int) -> float:
     started = time.perf_counter()
-    seed_step(plan.seed, step, training.accelerator.process_index)
-    losses = train_step(
-        training.accelerator,
-        training.model,
-        training.optimizer,
-        micro_batches(training, plan.seed, step),
-        training.values_at(step),
-        clip_norm=plan.clip_norm,
-    )
-    float(losses.total)  # waits for the device
+    float(take_step(training, plan, step).total)  # waits for the device
     return time.perf_counter() - started
 
 

@@ -178,7 +178,7 @@ def model_report(
         raise DivergedError(f"the outputs of `{trained.path}` are not finite")
     report: dict[str, Any] = {
         "checkpoint": str(trained.path),
-        "weights": settings.evaluation.weights,
+        "weights": trained.network,
         "method": settings.mix.method,
         "clean": accuracy_record(clean),
     }

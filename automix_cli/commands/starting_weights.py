@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from automix_cli.build.starting import Start
-from automix_cli.commands.trained import network_of
+from automix_cli.commands.trained import read_file
 from automix_cli.data.datasets import DataSplits
-from automix_cli.engine.checkpoint import FORMAT, load_checkpoint, load_classifier
+from automix_cli.engine.checkpoint import FORMAT
 from automix_cli.engine.hub import fetch
 from automix_cli.engine.weights import has_metadata, read_content, read_weights
 from automix_cli.errors import CheckpointError, SettingsError
@@ -128,43 +128,34 @@ def _file_of(path: Path) -> Path:
 
 
 def _of_file(path: Path, spec: ClassifierSpec) -> Start:
-    if path.suffix == ".safetensors" and path.is_file():
-        if not has_metadata(path, "automix"):
-            return _of_others(path, spec, "weights of another program")
-        weights, stored = load_classifier(path)
-        if "export" in stored:  # written for other programs, under timm's names
-            weights = our_names(weights, stored["export"]["backbone"])
-        return _of_ours(path, weights, stored["settings"], stored["dataset"], "portable")
-    content = read_content(path)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not is_ours(path):
         return _of_others(path, spec, "weights of another program")
-    checkpoint = load_checkpoint(path)
-    header = checkpoint.header
-    if header.dataset.get("task") == "detection":
-        raise CheckpointError(
-            f"`{path}` is of a detector",
-            hint="`model.init` takes classifiers, such as the one that the detector began with",
-        )
-    chosen = header.settings.get("evaluation", {}).get("weights", "momentum")
-    weights = network_of(checkpoint, chosen)
-    return _of_ours(path, weights, header.settings, header.dataset, chosen)
-
-
-def _of_ours(
-    path: Path, weights: dict[str, Any], settings: Any, dataset: Any, network: str
-) -> Start:
-    which = {"momentum": "the momentum classifier", "classifier": "the classifier"}.get(
-        network, "the portable classifier"
-    )
-    backbone, method = settings["model"]["backbone"], settings["mix"]["method"]
+    file = read_file(path)
+    chosen = file.only or file.settings.get("evaluation", {}).get("weights", "momentum")
+    which = f"{'the momentum' if chosen == 'momentum' else 'the'} classifier"
+    backbone, method = file.settings["model"]["backbone"], file.settings["mix"]["method"]
     return Start(
         path,
-        f"{which} of a run ({method}, {backbone}, {dataset['name']})",
-        weights,
-        class_names=tuple(dataset["class_names"]),
-        mean=tuple(map(float, dataset["mean"])),
-        std=tuple(map(float, dataset["std"])),
+        f"{which} of a run ({method}, {backbone}, {file.dataset['name']})",
+        file.below({"momentum": "momentum_classifier."}.get(chosen, "classifier."))
+        if file.only is None
+        else file.tensors,
+        class_names=tuple(file.dataset["class_names"]),
+        mean=tuple(map(float, file.dataset["mean"])),
+        std=tuple(map(float, file.dataset["std"])),
     )
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file of weights was written by this program.
+
+    Raises:
+        CheckpointError: it is missing, damaged or unsafe.
+    """
+    if path.suffix == ".safetensors" and path.is_file():
+        return has_metadata(path, "automix")
+    content = read_content(path)
+    return isinstance(content, dict) and content.get("format") == FORMAT
 
 
 def _of_others(

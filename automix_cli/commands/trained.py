@@ -13,12 +13,7 @@ import torch
 from torch import Tensor
 
 from automix_cli import build
-from automix_cli.engine.checkpoint import (
-    Checkpoint,
-    load_checkpoint,
-    load_classifier,
-    load_weights,
-)
+from automix_cli.engine.checkpoint import load_checkpoint, load_classifier, load_weights
 from automix_cli.errors import CheckpointError, DataError
 from automix_cli.models.classifier import Classifier
 from automix_cli.models.exported import our_names
@@ -29,12 +24,13 @@ from automix_cli.settings import Settings
 
 @dataclass(frozen=True)
 class Trained:
-    """The weights of one network and what they were trained as."""
+    """The weights of one network and what they were trained as; `network` says which it is."""
 
     path: Path
     weights: dict[str, Tensor]
     settings: dict[str, Any]
     dataset: dict[str, Any]
+    network: str
 
     @property
     def mean(self) -> tuple[float, ...]:
@@ -67,11 +63,87 @@ def chosen_checkpoint(run: Path | None, checkpoint: Path | None) -> Path:
     return run / records.CHECKPOINT
 
 
+@dataclass(frozen=True)
+class TrainedFile:
+    """What a checkpoint or a portable file holds, read once.
+
+    Attributes:
+        path: Of the file.
+        tensors: All weights: of both networks under their names, or of the only one.
+        settings: It was trained with.
+        dataset: What it was trained on.
+        only: The network it holds, `momentum` or `classifier`; None for both.
+    """
+
+    path: Path
+    tensors: dict[str, Tensor]
+    settings: dict[str, Any]
+    dataset: dict[str, Any]
+    only: str | None
+
+    def network(self, weights: str) -> Trained:
+        """One network's weights.
+
+        Args:
+            weights: `momentum` or `classifier`; an export of the classifier is that either way.
+
+        Raises:
+            CheckpointError: the file does not hold the network asked for.
+        """
+        if self.only is not None:
+            if weights not in ("momentum", self.only):
+                raise CheckpointError(
+                    f"`{self.path}` holds the momentum classifier only, wanted "
+                    f"`--weights {weights}`",
+                    hint="name the run's `ckpt.pt`, which holds both networks",
+                )
+            return Trained(self.path, self.tensors, self.settings, self.dataset, self.only)
+        prefix = "momentum_classifier." if weights == "momentum" else "classifier."
+        tensors = {
+            name: tensor for name, tensor in self.below(prefix).items() if "head_mixed" not in name
+        }
+        return Trained(self.path, tensors, self.settings, self.dataset, weights)
+
+    def below(self, prefix: str) -> dict[str, Tensor]:
+        """The weights whose names begin with a prefix, without it."""
+        return {
+            name.removeprefix(prefix): tensor
+            for name, tensor in self.tensors.items()
+            if name.startswith(prefix)
+        }
+
+
+def read_file(path: Path) -> TrainedFile:
+    """Read a checkpoint or a portable file of a classifier.
+
+    Raises:
+        CheckpointError: it is missing or broken, or of a detector.
+    """
+    if path.suffix == ".safetensors":
+        tensors, stored = load_classifier(path)
+        _refuse_detector(path, stored["dataset"])
+        only = "momentum"
+        if "export" in stored:  # written for other programs, under timm's names
+            tensors = our_names(tensors, stored["export"]["backbone"])
+            only = str(stored["export"]["weights"])
+        return TrainedFile(path, tensors, stored["settings"], stored["dataset"], only)
+    checkpoint = load_checkpoint(path)
+    header = checkpoint.header
+    _refuse_detector(path, header.dataset)
+    return TrainedFile(path, checkpoint.model, header.settings, header.dataset, None)
+
+
+def _refuse_detector(path: Path, dataset: dict[str, Any]) -> None:
+    if dataset.get("task") == "detection":
+        raise CheckpointError(
+            f"`{path}` is of a detector, wanted a classifier",
+            hint="`automix detect` measures detectors, and writes what they found",
+        )
+
+
 def stored_settings(path: Path) -> dict[str, Any]:
     """The settings a file was trained with."""
-    if path.suffix == ".safetensors":
-        return load_classifier(path)[1]["settings"]
-    return load_checkpoint(path).header.settings
+    return read_file(path).settings
 
 
 def read_trained(path: Path, weights: str) -> Trained:
@@ -84,35 +156,7 @@ def read_trained(path: Path, weights: str) -> Trained:
     Raises:
         CheckpointError: the file is broken or does not hold the network asked for.
     """
-    if path.suffix == ".safetensors":
-        if weights != "momentum":
-            raise CheckpointError(
-                f"`{path}` holds the momentum classifier only, wanted `--weights {weights}`",
-                hint="name the run's `ckpt.pt`, which holds both networks",
-            )
-        tensors, stored = load_classifier(path)
-        if "export" in stored:  # written for other programs, under timm's names
-            tensors = our_names(tensors, stored["export"]["backbone"])
-        return Trained(path, tensors, stored["settings"], stored["dataset"])
-    checkpoint = load_checkpoint(path)
-    if checkpoint.header.dataset.get("task") == "detection":
-        raise CheckpointError(
-            f"`{path}` is of a detector, wanted a classifier",
-            hint="`automix detect` measures detectors, and writes what they found",
-        )
-    tensors = network_of(checkpoint, weights)
-    kept = {name: tensor for name, tensor in tensors.items() if "head_mixed" not in name}
-    return Trained(path, kept, checkpoint.header.settings, checkpoint.header.dataset)
-
-
-def network_of(checkpoint: Checkpoint, weights: str) -> dict[str, Tensor]:
-    """One of the two networks of a checkpoint, `momentum` or `classifier`, with both its heads."""
-    prefix = "momentum_classifier." if weights == "momentum" else "classifier."
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in checkpoint.model.items()
-        if name.startswith(prefix)
-    }
+    return read_file(path).network(weights)
 
 
 def rebuild(trained: Trained, settings: Settings) -> Classifier:

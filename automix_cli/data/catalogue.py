@@ -71,8 +71,8 @@ def _digits(_: DataRequest) -> Parts:
 
 
 def _cifar(name: CifarName, request: DataRequest) -> Parts:
-    directory, mirror = request.directory, request.mirror
-    return Parts(*load_cifar(name, directory, download=request.download, mirror=mirror))
+    directory, may_download = request.directory, request.may_download()
+    return Parts(*load_cifar(name, directory, download=may_download, mirror=request.mirror))
 
 
 def _photographs(load: Callable[[DataRequest], Parts]) -> Source:

@@ -31,6 +31,9 @@ SPARE = 1.5
 """A reduced image is still so many times as large as what is made of it, in each direction."""
 
 ORIENTATION = 0x0112  # the EXIF tag
+JPEG_END = b"\xff\xd9"
+"""Decoders differ in what they make of a file that ends too early, some without a word."""
+
 TURNED = 5  # orientations from here on exchange height and width
 
 
@@ -46,6 +49,10 @@ class Picture(Protocol):
 
     def factor(self, height: int, width: int, wanted: int) -> int:
         """Say how far to reduce it if a part of this size is to be resized to `wanted` pixels."""
+        ...
+
+    def jpeg(self) -> bytes | None:
+        """Give the file, if it is a JPEG that every decoder reads alike."""
         ...
 
 
@@ -68,6 +75,9 @@ class StoredPicture:
         del height, width, wanted
         return 1
 
+    def jpeg(self) -> None:
+        """Give nothing: there is no file."""
+
 
 class PictureFile:
     """A picture in a file, of which only the header has been read.
@@ -81,11 +91,10 @@ class PictureFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._num_bytes = 0
+        self._content = b""
         try:
-            content = path.read_bytes()
-            self._num_bytes = len(content)
-            self._image = _opened(content)
+            self._content = path.read_bytes()
+            self._image = _opened(self._content)
             self._orientation = self._image.getexif().get(ORIENTATION, 1)
         except BROKEN as problem:
             raise self._broken(problem) from problem
@@ -124,10 +133,17 @@ class PictureFile:
         can = self._image.format in {"JPEG", "MPO"}
         return max([1, *(factor for factor in (2, 4, 8) if can and factor <= spare)])
 
+    def jpeg(self) -> bytes | None:
+        """Give the file, if it is a complete, upright JPEG in color or gray."""
+        image = self._image
+        is_plain = image.format in {"JPEG", "MPO"} and image.mode in {"RGB", "L"}
+        is_whole = self._content.rstrip(b"\0").endswith(JPEG_END)
+        return self._content if is_plain and is_whole and self._orientation == 1 else None
+
     def _broken(self, problem: Exception) -> DataError:
         reason = " ".join(str(problem).split()) or type(problem).__name__
         return DataError(
-            f"wanted an image in `{self._path}`, found {self._num_bytes:,} bytes that cannot be"
+            f"wanted an image in `{self._path}`, found {len(self._content):,} bytes that cannot be"
             f" decoded ({reason})",
             hint="repair or remove the file; `automix data check` finds all such files",
         )

@@ -136,6 +136,7 @@ INAT2017 = Layout(
             "train_val_images",
         ),
     ),
+    num_gb=186,
 )
 INAT2018 = Layout(
     title="iNaturalist 2018",
@@ -155,6 +156,7 @@ INAT2018 = Layout(
             "train_val2018",
         ),
     ),
+    num_gb=120,
 )
 INAT2021 = Layout(
     title="iNaturalist 2021",
@@ -165,6 +167,7 @@ INAT2021 = Layout(
         _inat_archive("2021", "val.tar.gz", "f6f6e0e242e3d4c9569ba56400938afc", "val"),
         _inat_archive("2021", "train.tar.gz", "e0526d53c7f7b2e3167b2b43bb2690ed", "train"),
     ),
+    num_gb=232,
 )
 
 

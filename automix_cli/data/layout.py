@@ -32,6 +32,7 @@ class Layout:
         tree: What it looks like, and where it comes from, for a person who has to fetch it: a few
             lines, to follow "FOLDER/".
         archives: Looks up what can be downloaded; None where the publisher allows no programs.
+        num_gb: What the archives hold together, where it is more than anybody expects.
     """
 
     title: str
@@ -39,6 +40,7 @@ class Layout:
     wanted: tuple[str, ...]
     tree: tuple[str, ...]
     archives: Callable[[], tuple[Archive, ...]] | None = None
+    num_gb: int = 0
 
 
 def located(layout: Layout, request: DataRequest) -> Path:
@@ -53,11 +55,12 @@ def located(layout: Layout, request: DataRequest) -> Path:
         if not _missing(layout, place):
             return place
     archives = layout.archives() if layout.archives is not None else ()
+    may_download = request.may_download(layout.num_gb)
     for archive in archives:
-        may_come = request.download or archive.copies_in(directory)
+        may_come = may_download or archive.copies_in(directory)
         if not may_come and archive.missing_from(directory):
             raise _not_there(layout, archives, request)
-        fetch(archive, directory, download=request.download, mirror=request.mirror)
+        fetch(archive, directory, download=may_download, mirror=request.mirror)
     if not archives or _missing(layout, places[0]):
         raise _not_there(layout, archives, request)
     return places[0]
@@ -82,9 +85,11 @@ def _not_there(layout: Layout, archives: tuple[Archive, ...], request: DataReque
     lines = [f"    {directory / layout.folders[0]}/"]
     lines += [f"        {line}" for line in layout.tree]
     lines += [f"    from {each.url} (md5 {each.md5})" for each in archives]
+    is_large = request.download is None and not request.may_download(layout.num_gb)
+    size = f" ({layout.num_gb} GB, which are not downloaded unasked)" if is_large else ""
     advice = (
         "put the archives into that folder, or let them be downloaded where there is network:"
-        " --set data.download=true"
+        f" --set data.download=true{size}"
         if archives
         else "its publisher lets no program download it"
     )

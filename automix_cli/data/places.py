@@ -75,6 +75,7 @@ PLACES365 = Layout(
         "categories_places365.txt  places365_train_standard.txt  places365_val.txt",
     ),
     archives=_places365_archives,
+    num_gb=26,
 )
 
 

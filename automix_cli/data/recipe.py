@@ -36,6 +36,24 @@ class Sample(NamedTuple):
         return stream(Purpose.SAMPLE, *self, aspect)
 
 
+class Geometry(NamedTuple):
+    """Which pixels of a picture are shown: a part, brought to a size, of which a part is kept.
+
+    Attributes:
+        part: Of the picture.
+        height: What the part is brought to.
+        width: What the part is brought to.
+        kept: Of the part, after that.
+        is_mirrored: Left to right, at last.
+    """
+
+    part: Box
+    height: int
+    width: int
+    kept: Box
+    is_mirrored: bool = False
+
+
 class Erasure(NamedTuple):
     """A box of a normalised image, and what it is filled with: `(c, h, w)`, float32."""
 
@@ -89,6 +107,18 @@ class Recipe:
         """Whether images are only cropped after padding, mirrored and erased, never resampled."""
         return self.crop == "pad" and self.resize is None and self.appearance.is_plain
 
+    @property
+    def is_geometric(self) -> bool:
+        """Whether `geometry` says all that is done, but for what is erased."""
+        return self.crop == "random_resized" and self.resize is None and self.appearance.is_plain
+
+    def geometry(self, height: int, width: int, sample: Sample) -> Geometry:
+        """Draw which pixels of a picture of h x w pixels are shown, if that is all."""
+        assert self.is_geometric
+        rng = sample.rng(GEOMETRY)
+        is_mirrored = bool(rng.integers(2)) and self.flip
+        return self._resized_part(height, width, rng)._replace(is_mirrored=is_mirrored)
+
     def pixels(self, picture: Picture, sample: Sample) -> np.ndarray:
         """Make `(s, s, c)` uint8 of a picture."""
         rng = sample.rng(GEOMETRY)
@@ -119,16 +149,17 @@ class Recipe:
         return Erasure(box, rng.standard_normal(shape, dtype=np.float32))
 
     def _random_resized(self, picture: Picture, rng: np.random.Generator) -> np.ndarray:
-        height, width = picture.height, picture.width
         if self.resize is None:
-            box = random_resized_box(rng, height, width, scale_min=self.crop_scale_min)
-            part = picture.part(box, picture.factor(box.height, box.width, self.size))
-        else:
-            pixels = _with_short_side(picture, self.resize, self.interpolation)
-            height, width, _ = pixels.shape
-            box = random_resized_box(rng, height, width, scale_min=self.crop_scale_min)
-            part = _cut(pixels, box)
-        return resize(part, self.size, self.size, self.interpolation)
+            geometry = self._resized_part(picture.height, picture.width, rng)
+            return _shown(picture, geometry, self.interpolation)
+        pixels = _with_short_side(picture, self.resize, self.interpolation)
+        height, width, _ = pixels.shape
+        box = random_resized_box(rng, height, width, scale_min=self.crop_scale_min)
+        return resize(_cut(pixels, box), self.size, self.size, self.interpolation)
+
+    def _resized_part(self, height: int, width: int, rng: np.random.Generator) -> Geometry:
+        box = random_resized_box(rng, height, width, scale_min=self.crop_scale_min)
+        return Geometry(box, self.size, self.size, Box(0, 0, self.size, self.size))
 
     def _padded(self, picture: Picture, rng: np.random.Generator) -> np.ndarray:
         pixels = _with_short_side(picture, self.resize or self.size, self.interpolation)
@@ -168,9 +199,20 @@ class View:
             `torchvision.transforms.v2` `Resize` and `CenterCrop`. Differs: a large JPEG is decoded
             at a reduced size, see `decoding.SPARE`.
         """
-        pixels = _with_short_side(picture, self.short_side, self.interpolation)
-        height, width, _ = pixels.shape
-        return _cut(pixels, central_box(height, width, self.size, self.size))
+        geometry = self.geometry(picture.height, picture.width)
+        return _shown(picture, geometry, self.interpolation)
+
+    def geometry(self, height: int, width: int) -> Geometry:
+        """Say which pixels of a picture of h x w pixels are shown."""
+        whole = _whole(height, width, self.short_side)
+        return whole._replace(kept=central_box(whole.height, whole.width, self.size, self.size))
+
+
+def _shown(picture: Picture, geometry: Geometry, interpolation: Interpolation) -> np.ndarray:
+    part, height, width, kept, is_mirrored = geometry
+    factor = picture.factor(part.height, part.width, min(height, width))
+    pixels = _cut(resize(picture.part(part, factor), height, width, interpolation), kept)
+    return pixels[:, ::-1] if is_mirrored else pixels
 
 
 def _cut(pixels: np.ndarray, box: Box) -> np.ndarray:
@@ -179,8 +221,10 @@ def _cut(pixels: np.ndarray, box: Box) -> np.ndarray:
 
 def _with_short_side(picture: Picture, side: int, interpolation: Interpolation) -> np.ndarray:
     """The whole picture, its short side brought to `side` and its shape kept."""
-    height, width = picture.height, picture.width
-    pixels = picture.part(Box(0, 0, height, width), picture.factor(height, width, side))
+    return _shown(picture, _whole(picture.height, picture.width, side), interpolation)
+
+
+def _whole(height: int, width: int, side: int) -> Geometry:
     long_side = int(side * max(height, width) / min(height, width))
     wanted = (side, long_side) if height <= width else (long_side, side)
-    return resize(pixels, *wanted, interpolation)
+    return Geometry(Box(0, 0, height, width), *wanted, Box(0, 0, *wanted))

@@ -1,44 +1,15 @@
-"""How fast batches are made: ours and a torchvision DataLoader's, in turns."""
+"""How fast batches are made: ours, and a torchvision DataLoader's."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from statistics import median
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 
 from automix_cli.data.batch_plan import Batches
 from automix_cli.data.streaming import STEPS_AHEAD
-
-
-@dataclass(frozen=True)
-class Rates:
-    """Images per second, as measured in turns with others on a machine that may be busy."""
-
-    rounds: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        """The middle one."""
-        return median(self.rounds)
-
-    def ratios(self, other: Rates) -> tuple[float, ...]:
-        """Each round of this over the same round of another: what a busy machine leaves alone."""
-        return tuple(one / two for one, two in zip(self.rounds, other.rounds, strict=True))
-
-
-def in_turns(measures: Sequence[Callable[[int], float]], rounds: int) -> list[Rates]:
-    """Measure several things `rounds` times each, taking turns, after a round that does not count.
-
-    Args:
-        measures: From the number of a round, counted from 0, to images per second.
-        rounds: At least 1.
-    """
-    found = [[measure(number) for measure in measures] for number in range(rounds + 1)]
-    return [Rates(tuple(column)) for column in zip(*found[1:], strict=True)]
 
 
 def pipeline_rate(batches: Batches, steps: range, device: torch.device) -> float:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from automix_cli.data.augment import Normalization
 from automix_cli.data.batch_plan import Batch, BatchPlan, Order
-from automix_cli.data.loading import Loading, PictureSource, Pixels, in_pieces
+from automix_cli.data.loading import Loading, PictureSource, Pixels, Shown, in_pieces
 from automix_cli.data.recipe import Recipe, Sample, View
 from automix_cli.data.worker_pool import Prefetcher
 
@@ -43,7 +43,7 @@ class StreamedBatches:
         recipe: What is done to them.
         view: Their mean and standard deviation.
         plan: How they are shared out.
-        loading: Where batches are left, and who makes them.
+        loading: Where batches are left, and who makes them; a decoder needs a geometric recipe.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class StreamedBatches:
         self._source = source
         self._recipe = recipe
         self._plan = plan
-        self._device = loading.device
+        self._loading = loading
         self._normalize = Normalization(view.mean, view.std, loading.device)
         self._pool = loading.pool()
         self._prefetcher = Prefetcher(self._start, self._pool, STEPS_AHEAD)
@@ -81,7 +81,7 @@ class StreamedBatches:
         return [
             Batch(
                 work.pixels.on_device(self._normalize),
-                work.labels.to(self._device),
+                work.labels.to(self._loading.device),
                 work.share,
             )
             for work in self._prefetcher.get(step)
@@ -102,17 +102,25 @@ class StreamedBatches:
                 Sample(self._plan.seed, epoch, int(index), int(copy))
                 for index, copy in zip(indices, copies, strict=True)
             ]
-            pixels = Pixels(len(samples), self._source.channels, self._recipe.size, self._device)
+            pixels = Pixels(len(samples), self._source.channels, self._recipe.size, self._loading)
             futures += in_pieces(self._pool, len(samples), partial(self._fill, pixels, samples))
             labels = self._source.labels[torch.from_numpy(indices)]
             works.append(_Work(pixels, labels, share))
         return futures, works
 
     def _fill(self, pixels: Pixels, samples: list[Sample], positions: range) -> None:
-        for position in positions:
+        def show(position: int) -> Shown:
             sample = samples[position]
-            pixels.put(position, self._recipe.pixels(self._source[sample.image], sample))
-            erasure = self._recipe.erasure(self._source.channels, sample)
+            picture = self._source[sample.image]
+            return Shown(
+                picture,
+                partial(self._recipe.pixels, picture, sample),
+                partial(self._recipe.geometry, picture.height, picture.width, sample),
+            )
+
+        pixels.fill(positions, show)
+        for position in positions:
+            erasure = self._recipe.erasure(self._source.channels, samples[position])
             if erasure is not None:
                 pixels.erasures[position] = erasure
 
@@ -145,7 +153,7 @@ class ViewedBatches:
         self._source = source
         self._view = view
         self._batches = batches
-        self._device = loading.device
+        self._loading = loading
         self._pool = loading.pool()
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -154,23 +162,28 @@ class ViewedBatches:
         Raises:
             DataError: a file cannot be decoded; it is named.
         """
-        normalize = Normalization(self._view.mean, self._view.std, self._device)
+        device = self._loading.device
+        normalize = Normalization(self._view.mean, self._view.std, device)
         end = len(self._batches)
         prefetcher = Prefetcher(self._start, self._pool, STEPS_AHEAD, end)
         try:
             for number in range(end):
                 pixels, labels = prefetcher.get(number)
-                yield pixels.on_device(normalize), labels.to(self._device)
+                yield pixels.on_device(normalize), labels.to(device)
         finally:
             prefetcher.close()
 
     def _start(self, number: int) -> tuple[list[Future[None]], tuple[Pixels, Tensor]]:
         indices = self._batches[number]
-        pixels = Pixels(len(indices), self._source.channels, self._view.size, self._device)
+        pixels = Pixels(len(indices), self._source.channels, self._view.size, self._loading)
 
-        def fill(positions: range) -> None:
-            for position in positions:
-                pixels.put(position, self._view.pixels(self._source[indices[position]]))
+        def show(position: int) -> Shown:
+            picture = self._source[indices[position]]
+            return Shown(
+                picture,
+                partial(self._view.pixels, picture),
+                partial(self._view.geometry, picture.height, picture.width),
+            )
 
-        futures = in_pieces(self._pool, len(indices), fill)
+        futures = in_pieces(self._pool, len(indices), partial(pixels.fill, show=show))
         return futures, (pixels, self._source.labels[indices.start : indices.stop])

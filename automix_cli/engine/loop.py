@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -125,16 +125,7 @@ def fit(training: Training, plan: Plan, state: TrainState, hooks: Hooks) -> None
     started = time.perf_counter() - state.seconds
     while state.step < plan.total_steps:
         values = training.values_at(state.step)
-        seed_step(plan.seed, state.step, training.accelerator.process_index)
-        losses = train_step(
-            training.accelerator,
-            training.model,
-            training.optimizer,
-            micro_batches(training, plan.seed, state.step),
-            values,
-            clip_norm=plan.clip_norm,
-        )
-        state.add(losses)
+        state.add(take_step(training, plan, state.step))
         state.step += 1
         hooks.advance(state.step)
 
@@ -153,6 +144,33 @@ def fit(training: Training, plan: Plan, state: TrainState, hooks: Hooks) -> None
                 exit_code=128 + stopping,
                 hint="`automix train --resume` goes on from here, as if never stopped",
             )
+
+
+def take_step(
+    training: Training, plan: Plan, step: int, images: Sequence[MicroBatch] | None = None
+) -> NamedLosses:
+    """The update of one step, a function of the weights and the step's number alone.
+
+    Args:
+        training: What is trained.
+        plan: The run's seed and clipping.
+        step: Counted from 0.
+        images: `micro_batches` of this step, if they are there already.
+
+    Returns:
+        This process's losses, on the device: nothing here waits for it.
+    """
+    if images is None:
+        images = micro_batches(training, plan.seed, step)
+    seed_step(plan.seed, step, training.accelerator.process_index)
+    return train_step(
+        training.accelerator,
+        training.model,
+        training.optimizer,
+        images,
+        training.values_at(step),
+        clip_norm=plan.clip_norm,
+    )
 
 
 def micro_batches(training: Training, seed: int, step: int) -> list[MicroBatch]:

@@ -5,8 +5,6 @@ All of it goes to stderr; what the trainings say goes to their logs.
 
 from __future__ import annotations
 
-from types import TracebackType
-
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -18,11 +16,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from automix_cli.reporting.progress import LiveBar
+
 SECONDS_OF_SPEED = 3600.0
 """How far back the estimate of the time left looks: methods differ in cost."""
 
 
-class ComparisonProgress:
+class ComparisonProgress(LiveBar):
     """Shows how far a comparison has come: a bar in a terminal, plain lines in a log file.
 
     Args:
@@ -34,7 +34,6 @@ class ComparisonProgress:
         self._console = Console(stderr=True, highlight=False)
         self._num_runs = num_runs
         self._done = float(num_finished)
-        self._bar: Progress | None = None
         self._task = TaskID(0)
         if self._console.is_terminal and num_finished < num_runs:
             self._bar = Progress(
@@ -48,22 +47,6 @@ class ComparisonProgress:
                 speed_estimate_period=SECONDS_OF_SPEED,
             )
             self._task = self._bar.add_task("", total=num_runs, completed=num_finished)
-
-    def __enter__(self) -> ComparisonProgress:
-        """Show the bar, where there is one."""
-        if self._bar is not None:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Leave the terminal as it was."""
-        if self._bar is not None:
-            self._bar.stop()
 
     def say(self, text: str) -> None:
         """Write a line above the bar."""

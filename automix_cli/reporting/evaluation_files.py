@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import csv
 import io
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,15 @@ def report_folder(folder: Path) -> Path:
     """Make the folder of a report, or take the one that is there; its files are replaced.
 
     Raises:
-        SettingsError: it cannot be made.
+        SettingsError: it cannot be made, or nothing can be written into it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):  # rights alone do not say it: disks fill up
+            pass
     except OSError as problem:
         raise SettingsError(
-            f"cannot make the folder `{folder}` for the report: {problem}",
+            f"cannot write a report into the folder `{folder}`: {problem}",
             hint="choose another with `--output-dir`",
         ) from problem
     return folder

@@ -6,9 +6,9 @@ All of it goes to stderr; stdout belongs to data. Only the main process speaks.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.progress import (
@@ -40,22 +40,26 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
 
 
-@contextmanager
-def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar of `total` things while they are done, if stderr is a terminal.
+class LiveBar:
+    """A bar that is shown while a `with` block runs, where there is one."""
 
-    Yields:
-        What to call with the number of things done since the last call.
-    """
-    console = Console(stderr=True, highlight=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
-    if not console.is_terminal:
-        yield lambda count: None
-        return
-    with bar:
-        task = bar.add_task(title, total=total)
-        yield lambda count: bar.advance(task, count)
+    _bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        """Show the bar."""
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the terminal as it was."""
+        if self._bar is not None:
+            self._bar.stop()
 
 
 PRECISIONS = {
@@ -91,7 +95,7 @@ def losses_line(values: Mapping[str, float]) -> str:
     return "  ".join(named)
 
 
-class TrainProgress:
+class TrainProgress(LiveBar):
     """Shows steps, speed, remaining time, losses and accuracies of one run.
 
     Args:
@@ -108,7 +112,6 @@ class TrainProgress:
         self._total_steps = total_steps
         self._steps_per_epoch = steps_per_epoch
         self._first_step = first_step
-        self._bar: Progress | None = None
         self._task = TaskID(0)
         if self._console.is_terminal and not is_silent:
             self._bar = self._make_bar()
@@ -136,22 +139,6 @@ class TrainProgress:
         epochs = -(-self._total_steps // self._steps_per_epoch)
         current = min(step // self._steps_per_epoch + 1, epochs)
         return f"epoch {current}/{epochs}"
-
-    def __enter__(self) -> TrainProgress:
-        """Show the bar, where there is one."""
-        if self._bar is not None:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Leave the terminal as it was."""
-        if self._bar is not None:
-            self._bar.stop()
 
     def advance(self, step: int) -> None:
         """A step is done; costs no host synchronisation."""

@@ -12,7 +12,7 @@ from automix_cli.reporting.tables import key_value_table
 FACTS = ("dataset", "images_made", "workers", "image_size", "batch_size", "method", "backbone")
 
 
-def bench_tables(content: Mapping[str, Any]) -> list[Table]:
+def data_path_tables(content: Mapping[str, Any]) -> list[Table]:
     """Show a measurement of the data path: what, how fast, and what waits for what."""
     facts = {name: content[name] for name in (*FACTS, "device")}
     table = Table(title="images a second", title_justify="left")

@@ -68,8 +68,9 @@ class DataSettings(Section):
     """Folder that holds the data set's official folder, or into which it is downloaded; for
     `data.name` `folder`, the folder of `train` and `test`, or of one folder for each class."""
 
-    download: bool = True
-    """Whether missing data may be downloaded; their checksum is verified either way."""
+    download: bool | None = None
+    """Whether missing data may be downloaded; unset: sets of at most 20 GB. Checksums are verified
+    either way."""
 
     mirror: Annotated[str, AfterValidator(_usable_address)] | None = None
     """Address that is asked before the official one, for the same archive names; unset: none."""
@@ -149,10 +150,22 @@ class DataSettings(Section):
     """Where images are kept: all in memory on the training device, or decoded from their files as
     they are needed. `auto`: in memory where the data set is an array, such as CIFAR."""
 
+    decode_on: Literal["cpu", "device"] = "cpu"
+    """Where JPEG files are decoded: by Pillow on the processor, or on the training device by
+    torchvision, which on a CUDA GPU is its JPEG decoder (files are then also cut and resized
+    there). `device` needs image files, `random_resized` crops and no colour operations."""
+
     workers: Index | None = None
     """Threads per training process that make images, where they are not made in whole batches on
     the device; 0: none beside its own, unset: one for each core, at most 8. Changes speed, not the
     numbers."""
+
+    @property
+    def identity(self) -> str:
+        """Which images: a data set by name, or a person's own by the place where they lie."""
+        if self.name == "folder":
+            return f"folder {self.dir.resolve()}"
+        return self.name if self.csv is None else f"csv {self.csv.resolve()}"
 
     @model_validator(mode="after")
     def _table_and_name_agree(self) -> Self:

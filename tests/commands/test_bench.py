@@ -1,11 +1,15 @@
 """`automix bench`: what it measures, and what it refuses."""
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
-from automix_cli.commands import bench
+from automix_cli.commands import bench, bench_setups
 from automix_cli.commands.bench_request import BenchRequest
+from automix_cli.commands.compare_cells import Arm
 from automix_cli.errors import SettingsError
 from automix_cli.settings.layering import Overrides
 
@@ -64,6 +68,57 @@ def test_a_step_has_the_parts_of_the_method(measured: dict) -> None:
 def test_twice_the_batch_is_twice_the_arithmetic(measured: dict) -> None:
     small, large = (row["flops"] for row in measured["growth"])
     assert large == pytest.approx(2 * small, rel=0.01)
+
+
+def test_ratios_are_of_the_same_round(measured: dict) -> None:
+    automix, vanilla, plain, cutmix, _ = measured["rows"]
+    for row in measured["rows"]:
+        for name, unit in (("times_vanilla", vanilla), ("times_plain", plain)):
+            assert row[name]["rounds"] == [row["seconds"][0] / unit["seconds"][0]]
+            assert row[name]["median"] == row[name]["rounds"][0]
+    assert [pair["over"] for pair in measured["pairs"]] == ["cutmix", "no embedding"]
+    assert measured["pairs"][0]["rounds"] == [automix["seconds"][0] / cutmix["seconds"][0]]
+
+
+def test_each_row_says_the_precision_it_was_built_with() -> None:
+    """Accelerate keeps one state for all accelerators of a process, that of the newest."""
+    half = bench_setups.set_up(Arm("a", "--vs", None, ("train.mixed_precision=bf16",)), TINY, 3)
+    full = bench_setups.set_up(Arm("b", "--vs", None, ("train.mixed_precision=no",)), TINY, 3)
+    assert (half.mixed_precision, full.mixed_precision) == ("bf16", "no")
+    assert (half.number_format, full.number_format) == (torch.bfloat16, torch.float32)
+
+
+def test_adautomix_has_the_parts_of_automix() -> None:
+    setup = bench_setups.set_up(Arm("a", "--vs", "adautomix"), TINY, 3)
+    parts = bench.parts_of(setup)
+    block = setup.prepared.training.accelerator.unwrap_model(setup.prepared.training.model)
+    assert "masks" not in vars(block.mix_block)  # the clock gave the calls back
+    assert {"mix block", "classifier, mixed images", "momentum update"} <= parts.keys()
+
+
+def test_the_process_that_measures_memory_has_the_settings_of_its_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A variable of the environment would beat the row's `--config`."""
+    given: dict[str, str] = {}
+
+    def ended(*arguments: object, env: dict[str, str], **named: object) -> object:
+        given.update(env)
+        return SimpleNamespace(returncode=0, stdout='{"peak_memory_bytes": 7}')
+
+    monkeypatch.setenv("AUTOMIX_MIX__METHOD", "cutmix")
+    monkeypatch.setattr(bench.subprocess, "run", ended)
+    assert bench.memory_of(Arm("vanilla", "--vs", "vanilla"), TINY, BenchRequest()) == 7
+    assert given["PATH"]
+    assert "AUTOMIX_MIX__METHOD" not in given
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_measured(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(SettingsError, match="cannot write a report into the folder"):
+        bench.run(TINY, BenchRequest(folder=tmp_path / "file" / "folder"))
 
 
 @pytest.mark.parametrize("text", ["train.batch_size", "train.batch_size=4", "=1,2"])

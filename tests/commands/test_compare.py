@@ -224,6 +224,10 @@ def test_the_usual_folder_methods_and_seeds(automix: Automix, tmp_path: Path) ->
         (["--variant", "a b: mix.alpha=1", "--variant", "A-B: mix.alpha=3"], "would share"),
         (["--variant", "vanilla: mix.alpha=1", "--methods", "vanilla"], "would share"),
         (["--variant", "other: data.name=cifar10"], "on different data"),
+        (
+            ["--set=data.name=folder", "--variant", "b: data.dir=b"],
+            "on different data",
+        ),
         (["--set", "mix.method=mixup"], "both --methods and --set give `mix.method`"),
         (["--set", "run.seed=1"], "both --seeds and --set give `run.seed`"),
         (["--set", "run.output_dir=x"], "both --output-dir and --set"),

@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from automix_cli.commands import compare_runs
 from automix_cli.commands.compare_runs import (
     FinishedRun,
     found_runs,
     grouped,
     notes_on,
     read_run,
+    refuse_other_data,
 )
+from automix_cli.errors import DataError
 from automix_cli.settings.layering import Flag, Overrides, load
 from automix_cli.settings.toml import dump_toml
 from tests.commands.conftest import Automix
@@ -87,6 +90,24 @@ def test_the_same_settings_and_seed_twice_are_refused(automix: Automix, tmp_path
     result = automix("compare", one, two)
     assert result.exit_code == 2
     assert "have the same settings and seed" in result.stderr
+
+
+def test_folders_and_tables_in_two_places_are_other_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(compare_runs, "class_names", lambda folder: ("a", "b"))
+    one = made(tmp_path / "a", "data.name=folder", "data.dir=one", "mix.method=mixup")
+    two = made(tmp_path / "b", "data.name=folder", "data.dir=two")
+    same = made(tmp_path / "c", "data.name=folder", f"data.dir={tmp_path / 'one'}")
+    tables = [
+        made(tmp_path / name, "data.name=csv", f"data.csv={name}.csv", f"mix.method={method}")
+        for name, method in (("d", "mixup"), ("e", "cutmix"))
+    ]
+    for runs in ((one, two), tables):
+        with pytest.raises(DataError, match="on different data"):
+            refuse_other_data(found_runs(runs))
+    assert len({run.settings.data.identity for run in found_runs((one, same))}) == 1
 
 
 def test_a_run_named_twice_counts_once(automix: Automix, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from automix_cli.commands.data_bench import without_colours
-from automix_cli.data.speed import Rates, random_batches
+from automix_cli.commands.turns import Rounds
+from automix_cli.data.speed import random_batches
 from automix_cli.randomness import Purpose, stream
 from automix_cli.settings import DataSettings
 from tests.commands.conftest import Automix
@@ -56,8 +57,8 @@ def test_the_comparison_leaves_crop_and_mirroring_as_they_are() -> None:
 
 
 def test_ratios_compare_rounds_that_were_measured_together() -> None:
-    assert Rates((10.0, 40.0, 30.0)).ratios(Rates((1.0, 8.0, 2.0))) == (10.0, 5.0, 15.0)
-    assert Rates((10.0, 40.0, 30.0)).median == 30.0
+    assert Rounds((10.0, 40.0, 30.0)).ratios(Rounds((1.0, 8.0, 2.0))) == (10.0, 5.0, 15.0)
+    assert Rounds((10.0, 40.0, 30.0)).median == 30.0
 
 
 def test_drawn_batches_go_through_all_images_before_any_comes_again() -> None:

@@ -152,7 +152,7 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(automix: Automix, run: Pa
     Path("file").write_text("")
     result = automix("eval", run, "-o", "file/report")
     assert result.exit_code == 2
-    assert "cannot make the folder" in result.stderr
+    assert "cannot write a report into the folder" in result.stderr
 
 
 def test_training_writes_calibration_beside_likelihood(run: Path) -> None:

@@ -73,6 +73,20 @@ def test_eval_judges_an_export_as_the_run_itself(
     assert heads[0]["nll"] == pytest.approx(heads[1]["nll"], rel=1e-6)
 
 
+def test_an_export_of_the_classifier_is_judged_as_that(
+    automix: Automix, run: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.safetensors"
+    arguments = ("export", run, *SAFETENSORS, "--weights=classifier", "-o", path)
+    assert automix(*arguments).exit_code == 0
+    of_run = automix("eval", run, "--weights=classifier", "--json", "--device=cpu")
+    for asked in ((), ("--weights=classifier",)):
+        of_file = automix("eval", path, "--json", "--device=cpu", *asked)
+        (head, row), *_ = json.loads(of_file.stdout)["heads"].items()
+        assert head == "classifier_one_hot"
+        assert row["top1"] == json.loads(of_run.stdout)["heads"][head]["top1"]
+
+
 def test_a_file_that_says_something_else_ends_with_5_and_is_not_left_behind(
     automix: Automix, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

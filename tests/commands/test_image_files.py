@@ -78,6 +78,23 @@ def test_files_of_many_sizes_cannot_be_kept_in_memory(automix: Automix, folder: 
     assert "`data.storage` `memory` needs images of one size" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ("data.crop=pad", "images are cropped by `pad`"),
+        ("data.resize=40", "`data.resize` is 40"),
+        ("data.color_jitter=0.4", "colours are changed"),
+    ],
+)
+def test_what_a_device_cannot_do_to_its_images_is_refused(
+    automix: Automix, folder: Path, setting: str, reason: str
+) -> None:
+    flags = ("--set=data.decode_on=device", f"--set={setting}", "--data-dir", folder)
+    result = automix("train", *SMALL, *flags, "--dry-run")
+    assert result.exit_code == 2
+    assert reason in result.stderr
+
+
 def test_a_border_wider_than_the_image_is_a_settings_error(automix: Automix, folder: Path) -> None:
     flags = ("--set=data.crop=pad", "--set=data.crop_padding=16", "--data-dir", folder)
     result = automix("train", *SMALL, *flags, "--dry-run")

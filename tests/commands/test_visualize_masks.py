@@ -10,6 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from automix_cli.cli import app
+from automix_cli.engine.checkpoint import load_checkpoint
 from automix_cli.reporting.mask_figure import Cell, PairBlock, mask_figure
 from tests.commands.conftest import QUICK, Automix
 
@@ -170,10 +171,25 @@ def test_what_cannot_be_drawn_is_refused(
         (2, "no class is called `cat`", (cutmix_run, "--classes=cat,1")),
         (2, "both say", (cutmix_run, "--classes=1", "--indices=1,2")),
         (2, "`light` or `dark`", (cutmix_run, "--background=pink")),
-        (2, "cannot make the folder", (cutmix_run, "-o", "broken.jpg")),
+        (2, "cannot write a report into the folder", (cutmix_run, "-o", "broken.jpg")),
+        (2, "cannot write a report into the folder", (cutmix_run, "-o", "/proc")),
     ]
     for code, words, arguments in cases:
         assert words in refused(automix, code, *arguments)
+
+
+def test_a_checkpoint_is_read_once(
+    automix: Automix, automix_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+
+    def counted(path: Path) -> object:
+        read.append(path)
+        return load_checkpoint(path)
+
+    monkeypatch.setattr("automix_cli.commands.trained.load_checkpoint", counted)
+    shown(automix, automix_run, "--pairs=1", "--ratios=0.5")
+    assert len(read) == 1
 
 
 def test_a_run_that_is_named_nowhere_must_exist(automix: Automix) -> None:

@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 from published_cifar import Publication, md5_of
 
+from automix_cli.data import layout
+from automix_cli.data.catalogue import CATALOGUE
 from automix_cli.data.cifar import cifar_source, load_cifar
 from automix_cli.data.download import Archive, fetch
+from automix_cli.data.request import DataRequest
 from automix_cli.errors import DataError
 
 Publish = Callable[[str], Publication]
@@ -183,6 +186,42 @@ def test_a_failure_names_the_mirror_and_the_publisher(served: Publication, tmp_p
         fetch(archive, tmp_path, download=True, mirror=mirror)
     wanted = f"fetching `{mirror}/{archive.file_name}`, then `{served.source.url}` failed"
     assert wanted in caught.value.message
+
+
+def test_what_is_small_is_downloaded_unasked(served: Publication, tmp_path: Path) -> None:
+    request = DataRequest("cifar100", tmp_path, download=None)
+    assert len(CATALOGUE["cifar100"].load(request).train) == 8
+    assert served.requests
+
+
+@pytest.mark.parametrize(
+    ("name", "num_gb", "address"),
+    [
+        ("inat2017", 186, "s3.amazonaws.com/2017/train_val_images.tar.gz"),
+        ("inat2018", 120, "s3.amazonaws.com/2018/train_val2018.tar.gz"),
+        ("inat2021", 232, "s3.amazonaws.com/2021/train.tar.gz"),
+        ("places365", 26, "train_256_places365standard.tar"),
+    ],
+)
+def test_what_is_huge_is_downloaded_only_when_asked_for(
+    name: str, num_gb: int, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def offline(archive: Archive, directory: Path, **_: object) -> None:
+        asked.append(archive.url)
+        raise DataError("offline")
+
+    monkeypatch.setattr(layout, "fetch", offline)
+    with pytest.raises(DataError) as caught:
+        CATALOGUE[name].load(DataRequest(name, tmp_path / "data", download=None))
+    hint = caught.value.hint or ""
+    assert f"--set data.download=true ({num_gb} GB, which are not downloaded unasked)" in hint
+    assert address in hint
+    assert (asked, list(tmp_path.iterdir())) == ([], [])
+    with pytest.raises(DataError, match="offline"):
+        CATALOGUE[name].load(DataRequest(name, tmp_path / "data", download=True))
+    assert len(asked) == 1
 
 
 def packed(kind: str, path: Path, name: str) -> Path:

@@ -1,15 +1,6 @@
-"""Ratios and quartiles of `automix bench`."""
+"""Quartiles and figure of `automix bench`."""
 
-from automix_cli.reporting.bench_tables import growth_figure, ratios, spread
-
-
-def row(*seconds: float) -> dict[str, object]:
-    return {"name": "a", "seconds": list(seconds)}
-
-
-def test_ratios_are_of_the_same_round() -> None:
-    """A neighbour who slows both down in one round leaves the ratio alone."""
-    assert ratios(row(2.0, 20.0), row(1.0, 10.0)) == [2.0, 2.0]
+from automix_cli.reporting.bench_tables import growth_figure, spread
 
 
 def test_quartiles_of_five() -> None:
