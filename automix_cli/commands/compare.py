@@ -154,7 +154,7 @@ def comparison_of(
     named = {run.settings.run.preset for run in runs}
     rows = compare_rows(
         {
-            name: (group[0].settings.mix.method, [run.result for run in group])
+            name: (str(group[0].summary["method"]), [run.result for run in group])
             for name, group in groups.items()
         },
         baseline,

@@ -168,16 +168,17 @@ def _identity(settings: Settings) -> dict[str, Any]:
 
 def _name(settings: Settings, others: Sequence[Settings]) -> str:
     """The shortest name that no other group has."""
+    method = "detector" if settings.data.name == "coco" else settings.mix.method
     same_method = [each for each in others if each.mix.method == settings.mix.method]
     differing = differing_keys(same_method)
     values = _identity(settings)
     listed = ", ".join(f"{key}={shown(values.get(key, 'none'))}" for key in differing)
     same_preset = [each for each in same_method if each.run.preset == settings.run.preset]
     if len(same_method) == 1:
-        return settings.mix.method
+        return method
     if len(same_preset) == 1:
-        return f"{settings.mix.method} {settings.run.preset or 'without preset'}"
-    return f"{settings.mix.method} ({listed})"
+        return f"{method} {settings.run.preset or 'without preset'}"
+    return f"{method} ({listed})"
 
 
 def differing_keys(settings: Iterable[Settings]) -> list[str]:

@@ -70,7 +70,9 @@ def run(settings: Settings, origins: Origins, resumed: Path | None, request: Det
     with closing(training.batches):
         folder = new_folder(accelerator, settings, origins) if resumed is None else resumed
         if accelerator.is_main_process:
-            announce(settings, splits, folder, start, accelerator)
+            announce(settings, splits, folder, accelerator)
+            if checkpoint is None:
+                announce_start(settings, start)
         summary = carry_out(settings, splits, training, folder, (checkpoint, start))
     if accelerator.is_main_process:
         show(summary, folder, as_json=request.as_json)
@@ -160,11 +162,7 @@ def carry_out(
 
 
 def announce(
-    settings: Settings,
-    splits: BoxedSplits,
-    folder: Path,
-    start: Start | None,
-    accelerator: Accelerator,
+    settings: Settings, splits: BoxedSplits, folder: Path, accelerator: Accelerator
 ) -> None:
     """Say what is about to happen, on stderr."""
     train, test = splits.train, splits.test
@@ -181,6 +179,10 @@ def announce(
     repaired = train.num_repaired + test.num_repaired
     if repaired:
         say(f"  {repaired:,} bad boxes were cut at the border of their images, or left out")
+
+
+def announce_start(settings: Settings, start: Start | None) -> None:
+    """Say what a new run begins with."""
     if start is not None:
         say(f"  beginning with {start.origin}, from {start.path}, sha256 {start.sha256()[:16]}")
         say("  the backbone is taken over whole; drawn anew: the pyramid and the detector's heads")
