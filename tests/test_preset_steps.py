@@ -75,9 +75,10 @@ def repeated() -> frozenset[str]:
     again: set[str] = set()
     for name in CLASSIFIERS:
         model = settings_of(name).model
-        if model.backbone.startswith("res") and str(model) in seen:
+        described = str(model.model_copy(update={"init": None}))
+        if model.backbone.startswith("res") and described in seen:
             again.add(name)
-        seen.add(str(model))
+        seen.add(described)
     return frozenset(again)
 
 

@@ -187,7 +187,7 @@ def test_every_section_says_what_it_is_about() -> None:
 
 def test_optional_keys_are_unset_by_default_so_that_absent_means_unset() -> None:
     optional = [key for key in all_keys().values() if key.optional]
-    assert len(optional) == 26
+    assert len(optional) == 27
     assert all(key.default is None for key in optional)
 
 

@@ -1,14 +1,15 @@
 """Pascal VOC's annotations as COCO's format."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from typer.testing import Result
 
 from automix_cli.data.coco import read_boxed_images
 from automix_cli.data.voc import coco_of_voc
 from automix_cli.errors import DataError
-from tests.commands.conftest import Automix
 
 XML = """<annotation><filename>{file}</filename><size><width>40</width><height>30</height></size>
 <object><name>{name}</name><difficult>{difficult}</difficult>
@@ -79,9 +80,11 @@ def test_a_missing_image_or_folder_is_named(tmp_path: Path) -> None:
         coco_of_voc(tmp_path / "JPEGImages", 0.4)
 
 
-def test_the_command_writes_what_detect_reads(automix: Automix, tmp_path: Path) -> None:
+def test_the_command_writes_what_detect_reads(
+    automix: Callable[..., Result], tmp_path: Path
+) -> None:
     write_voc(tmp_path / "voc")
-    result = automix("data", "voc-to-coco", "voc", "--test-share", "0.4")
+    result = automix("data", "voc-to-coco", str(tmp_path / "voc"), "--test-share", "0.4")
     assert result.exit_code == 0, result.output
     assert "3 images, 3 annotations, 2 categories" in result.stdout
     images = read_boxed_images(
