@@ -9,8 +9,7 @@ import torch
 
 from automix_cli.build.data import loading
 from automix_cli.build.starting import Start, freeze
-from automix_cli.build.training import learning_rate_schedule
-from automix_cli.data.batch_plan import BatchPlan
+from automix_cli.build.training import batch_plan, learning_rate_schedule
 from automix_cli.data.boxed_batches import BoxedBatches, Sizes
 from automix_cli.data.catalogue import IMAGENET_MEAN, IMAGENET_STD
 from automix_cli.data.coco import BoxedImages, read_boxed_images
@@ -171,20 +170,7 @@ def boxed_batches(
         DataError: there is no box to learn from.
     """
     images = splits.train.with_boxes()
-    try:
-        plan = BatchPlan(
-            num_images=len(images),
-            batch_size=settings.train.batch_size,
-            accumulation_steps=settings.train.accumulation_steps,
-            drop_last=settings.train.drop_last,
-            seed=settings.run.seed,
-            rank=rank,
-            num_ranks=num_ranks,
-        )
-    except ValueError as problem:
-        raise SettingsError(
-            f"cannot make training batches: {problem}", hint="see `[train]`"
-        ) from problem
+    plan = batch_plan(settings, len(images), rank, num_ranks)
     workers = loading(settings.data, device)
     root = splits.train.root
     return BoxedBatches(root, images, sizes(settings), plan, workers, flip=settings.data.flip)

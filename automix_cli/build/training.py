@@ -112,18 +112,34 @@ def train_batches(
     Raises:
         SettingsError: batch, padding or `train.drop_last` do not fit the processes and images.
     """
+    part = batch_plan(settings, len(splits.train), rank, num_ranks, repeats=settings.data.repeats)
     try:
-        batch_plan = BatchPlan(
-            num_images=len(splits.train),
+        return batches(settings.data, splits, part, device)
+    except ValueError as problem:
+        raise SettingsError(
+            f"cannot make training batches: {problem}", hint="see `[train]` and `[data]`"
+        ) from problem
+
+
+def batch_plan(
+    settings: Settings, num_images: int, rank: int, num_ranks: int, *, repeats: int = 1
+) -> BatchPlan:
+    """How the training images are shared out.
+
+    Raises:
+        SettingsError: batch or `train.drop_last` do not fit the processes and images.
+    """
+    try:
+        return BatchPlan(
+            num_images=num_images,
             batch_size=settings.train.batch_size,
             accumulation_steps=settings.train.accumulation_steps,
             drop_last=settings.train.drop_last,
             seed=settings.run.seed,
             rank=rank,
             num_ranks=num_ranks,
-            repeats=settings.data.repeats,
+            repeats=repeats,
         )
-        return batches(settings.data, splits, batch_plan, device)
     except ValueError as problem:
         raise SettingsError(
             f"cannot make training batches: {problem}", hint="see `[train]` and `[data]`"

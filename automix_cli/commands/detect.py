@@ -12,12 +12,11 @@ from pathlib import Path
 
 from automix_cli import presets
 from automix_cli.commands.detect_request import DetectRequest
-from automix_cli.commands.train import refuse_other_sources, resumed_folder
+from automix_cli.commands.train import decided
 from automix_cli.errors import SettingsError
 from automix_cli.reporting import records
-from automix_cli.reporting.progress import say
 from automix_cli.settings import Settings
-from automix_cli.settings.layering import Flag, Overrides, file_layer, load
+from automix_cli.settings.layering import Flag, Overrides
 from automix_cli.settings.toml import print_config, read_toml
 
 COCO = "coco"
@@ -30,13 +29,9 @@ def run(overrides: Overrides, request: DetectRequest) -> None:
     Raises:
         AutoMixError: anything a person can mend; the exit code says what kind.
     """
-    folder = resumed_folder(request.resume, overrides)
-    if folder is None:
-        overrides = with_backbone(with_default_preset(overrides), request.backbone)
-    elif request.resume != "auto":
-        refuse_other_sources(overrides)
-    base = None if folder is None else file_layer(folder / records.SETTINGS)
-    settings, origins = load(overrides, base=base)
+    if request.resume is None:
+        overrides = with_backbone(overrides, request.backbone)
+    folder, settings, origins = decided(overrides, request.resume, presets.DETECTION)
     if request.print_config:
         sys.stdout.write(print_config(settings, origins))
         return
@@ -50,14 +45,6 @@ def run(overrides: Overrides, request: DetectRequest) -> None:
     from automix_cli.commands import detect_run
 
     detect_run.run(settings, origins, folder, request)
-
-
-def with_default_preset(overrides: Overrides) -> Overrides:
-    """Start from the preset of the literature when neither a preset nor a file is named."""
-    if overrides.preset is not None or overrides.configs:
-        return overrides
-    say(f"no --preset or --config: using preset {presets.DETECTION}")
-    return replace(overrides, preset=presets.DETECTION)
 
 
 def with_backbone(overrides: Overrides, backbone: str | None) -> Overrides:

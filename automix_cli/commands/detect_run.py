@@ -22,17 +22,10 @@ from automix_cli.commands.books import announce_resume, opened_metrics
 from automix_cli.commands.detect_books import DETECTOR, PAGE, PREDICTIONS, DetectionBooks
 from automix_cli.commands.detect_request import DetectRequest
 from automix_cli.commands.starting_weights import read_start
-from automix_cli.commands.training_run import new_folder, refuse_changes
-from automix_cli.engine.checkpoint import Checkpoint, load_checkpoint, restore
+from automix_cli.commands.training_run import accelerator_for, checkpoint_of, new_folder
+from automix_cli.engine.checkpoint import Checkpoint, restore
 from automix_cli.engine.loop import Training, TrainState, fit
-from automix_cli.engine.runtime import (
-    Accelerator,
-    StopRequest,
-    build_accelerator,
-    make_deterministic,
-    prepare,
-    seed_initialisation,
-)
+from automix_cli.engine.runtime import Accelerator, StopRequest, prepare, seed_initialisation
 from automix_cli.errors import CheckpointError, Interrupted
 from automix_cli.reporting import records
 from automix_cli.reporting.detection_tables import precision_table
@@ -51,14 +44,8 @@ def run(settings: Settings, origins: Origins, resumed: Path | None, request: Det
         resumed: Folder of the run to go on with; None starts one.
         request: What to show.
     """
-    checkpoint = None if resumed is None else load_checkpoint(resumed / records.CHECKPOINT)
-    if checkpoint is not None:
-        refuse_changes(checkpoint, settings)
-    accelerator = build_accelerator(
-        device=settings.run.device, mixed_precision=settings.train.mixed_precision
-    )
-    if settings.run.deterministic:
-        make_deterministic()
+    checkpoint = checkpoint_of(resumed, settings)
+    accelerator = accelerator_for(settings)
     start = None
     if checkpoint is None:
         with accelerator.local_main_process_first():

@@ -57,9 +57,7 @@ def run(settings: Settings, origins: Origins, resumed: Path | None, request: Tra
         resumed: Folder of the run to go on with; None starts one.
         request: What to show.
     """
-    checkpoint = None if resumed is None else load_checkpoint(resumed / records.CHECKPOINT)
-    if checkpoint is not None:
-        refuse_changes(checkpoint, settings)
+    checkpoint = checkpoint_of(resumed, settings)
     prepared = prepare_run(settings, reads_init=checkpoint is None)
     accelerator = prepared.training.accelerator
     with closing(prepared.training.batches):
@@ -71,6 +69,19 @@ def run(settings: Settings, origins: Origins, resumed: Path | None, request: Tra
     if accelerator.is_main_process:
         show(summary, folder, as_json=request.as_json)
     accelerator.end_training()
+
+
+def checkpoint_of(resumed: Path | None, settings: Settings) -> Checkpoint | None:
+    """Where a resumed run goes on from; None for a new one.
+
+    Raises:
+        CheckpointError: it is broken, or the settings are not those it was made with.
+    """
+    if resumed is None:
+        return None
+    checkpoint = load_checkpoint(resumed / records.CHECKPOINT)
+    refuse_changes(checkpoint, settings)
+    return checkpoint
 
 
 def refuse_changes(checkpoint: Checkpoint, settings: Settings) -> None:
@@ -104,11 +115,7 @@ def prepare_run(settings: Settings, *, reads_init: bool = False) -> Prepared:
         reads_init: Whether the model begins with the weights of `model.init`, if there are any;
             a run that is resumed has weights of its own.
     """
-    accelerator = build_accelerator(
-        device=settings.run.device, mixed_precision=settings.train.mixed_precision
-    )
-    if settings.run.deterministic:
-        make_deterministic()
+    accelerator = accelerator_for(settings)
     splits = load_data(settings.data, accelerator)
     start = None
     if reads_init:
@@ -119,6 +126,16 @@ def prepare_run(settings: Settings, *, reads_init: bool = False) -> Prepared:
     if start is not None and accelerator.is_main_process:
         announce_start(start, splits)
     return assemble(settings, splits, accelerator, start)
+
+
+def accelerator_for(settings: Settings) -> Accelerator:
+    """Device, processes and precision of a run."""
+    accelerator = build_accelerator(
+        device=settings.run.device, mixed_precision=settings.train.mixed_precision
+    )
+    if settings.run.deterministic:
+        make_deterministic()
+    return accelerator
 
 
 def assemble(
