@@ -2,7 +2,7 @@
 # pyright: strict
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,8 +22,46 @@ from automix_cli.cli.options import (
     overrides_of,
 )
 
+if TYPE_CHECKING:
+    from automix_cli.commands.requests import LocalizationRequest
+
 Bins = Annotated[int, typer.Option(help="Bins of the calibration errors.", min=1)]
-Mixed = Annotated[bool, typer.Option("--mixed", help="Measure accuracy on mixed images too.")]
+Mixed = Annotated[
+    bool,
+    typer.Option(
+        "--mixed", help="Measure accuracy on mixed images too: mixup, cutmix, and the run's own."
+    ),
+]
+MixedBy = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mixed-by",
+        help="Measure accuracy on images mixed by this method; repeatable. AutoMix, SAMix and"
+        " AdAutoMix need a checkpoint with their mix block.",
+        metavar="METHOD",
+    ),
+]
+Localization = Annotated[
+    bool,
+    typer.Option("--localization", help="Measure whether CAM and Grad-CAM find the object too."),
+]
+BoxList = Annotated[
+    Path | None,
+    typer.Option(
+        "--boxes",
+        help="Table of path,x,y,w,h, paths relative to the data folder; implies --localization."
+        " cub200 has its own.",
+        metavar="CSV",
+    ),
+]
+CamStage = Annotated[
+    int | None,
+    typer.Option(
+        help="Feature stage that Grad-CAM looks at (default: the last map); implies"
+        " --localization.",
+        metavar="STAGE",
+    ),
+]
 
 Corruptions = Annotated[
     str | None,
@@ -60,6 +98,24 @@ VerifyCifarC = Annotated[
 ]
 
 
+def verify_first(folder: Path | None) -> None:
+    """Compare a folder's files with the published ones, where one is named."""
+    if folder is not None:
+        from automix_cli.commands.corruption_verify import require_published
+
+        require_published(folder)
+
+
+def localization_request(
+    boxes: Path | None, stage: int | None, *, wanted: bool
+) -> "LocalizationRequest | None":
+    """What is asked about localisation; naming boxes or a stage asks for it."""
+    from automix_cli.commands.requests import LocalizationRequest
+
+    is_asked = wanted or boxes is not None or stage is not None
+    return LocalizationRequest(boxes, stage) if is_asked else None
+
+
 def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     *,
     run: Run = None,
@@ -67,6 +123,10 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     weights: Weights = None,
     bins: Bins = 15,
     mixed: Mixed = False,
+    mixed_by: MixedBy = None,
+    localization: Localization = False,
+    boxes: BoxList = None,
+    cam_stage: CamStage = None,
     output_dir: ReportDir = None,
     sets: Set = None,
     data_dir: DataDir = None,
@@ -89,6 +149,7 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix eval runs/mine --weights classifier --json
     $ automix eval --checkpoint best.pt --data-dir ~/data
     $ automix eval runs/mine --corruptions cifar-c
+    $ automix eval runs/birds --localization -o report
     """
     from automix_cli.commands import evaluate as command
     from automix_cli.commands.corruption_requests import CorruptedEvaluation
@@ -97,15 +158,10 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     overrides = overrides_of(
         TRAINED, sets, weights=weights, data_dir=data_dir, batch_size=batch_size, device=device
     )
-    corrupted = None
-    if corruptions is not None:
-        corrupted = CorruptedEvaluation(
-            corruptions, corruptions_dir, frost_dir, corruptions_limit, baseline, output_dir
-        )
-    if verify_cifar_c is not None:
-        from automix_cli.commands.corruption_verify import require_published
-
-        require_published(verify_cifar_c)
+    corrupted = corruptions and CorruptedEvaluation(
+        corruptions, corruptions_dir, frost_dir, corruptions_limit, baseline, output_dir
+    )
+    verify_first(verify_cifar_c)
     request = EvaluateRequest(
         run=run,
         checkpoint=checkpoint,
@@ -113,7 +169,9 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
         as_json=as_json,
         num_bins=bins,
         mixed=mixed,
+        mixed_by=tuple(mixed_by or ()),
         output_dir=output_dir,
-        corruptions=corrupted,
+        corruptions=corrupted or None,
+        localization=localization_request(boxes, cam_stage, wanted=localization),
     )
     command.run(overrides, request)

@@ -47,8 +47,9 @@ Targeted = Annotated[bool, typer.Option("--targeted", help="Attack towards a ran
 Unknown = Annotated[
     list[str] | None,
     typer.Option(
-        help="Data set that is unknown to the network; repeatable (default: noise and digits).",
-        metavar="noise|DATASET",
+        help="Data set, or folder of images, that is unknown to the network; repeatable (default:"
+        " noise and digits).",
+        metavar="noise|DATASET|FOLDER",
     ),
 ]
 Parts = Annotated[
@@ -93,6 +94,7 @@ def robustness(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix robustness --quick 500
     $ automix robustness runs/mine --attack pgd --steps 50 --restarts 5 --epsilon 8/255
     $ automix robustness --checkpoint runs/mine --checkpoint runs/other --ood cifar100
+    $ automix robustness runs/mine --only unknown --ood ~/photographs
     $ automix robustness runs/mine --attack autoattack --norm l2 --epsilon 0.5 --quick 200
     """
     from automix_cli.commands import robustness as command

@@ -17,10 +17,13 @@ from automix_cli.commands.corruption_eval import check_request, evaluate_corrupt
 from automix_cli.commands.corruption_record import Subject
 from automix_cli.commands.corruption_requests import CorruptedEvaluation
 from automix_cli.commands.judged_images import Viewer, load_judged
-from automix_cli.commands.requests import EvaluateRequest
+from automix_cli.commands.localization import Locator, boxed_images
+from automix_cli.commands.mask_methods import Source
+from automix_cli.commands.requests import EvaluateRequest, LocalizationRequest
 from automix_cli.commands.trained import (
     Trained,
     chosen_checkpoint,
+    read_file,
     ready_network,
     refuse_other_classes,
     stored_settings,
@@ -34,6 +37,7 @@ from automix_cli.models.classifier import Classifier
 from automix_cli.reporting.corruption_tables import corruption_table
 from automix_cli.reporting.evaluation_files import write_evaluation
 from automix_cli.reporting.evaluation_tables import evaluation_tables
+from automix_cli.reporting.localization_figure import LocatedRow
 from automix_cli.reporting.progress import say
 from automix_cli.reporting.tables import print_tables
 from automix_cli.settings import Settings
@@ -63,12 +67,13 @@ def run(overrides: Overrides, request: EvaluateRequest) -> None:
     splits = load_judged(settings.data, accelerator, holdout=held_out)
     refuse_other_classes(trained, splits.test.class_names)
     evaluation = Evaluation(accelerator, settings, trained, network, splits, request.num_bins)
+    locator = request.localization and evaluation.locator(request.localization)
+    mixers = evaluation.mixers(request)
     head = f"{trained.network}_one_hot"
     rows = {head: evaluation.report()}
     refuse_nan(rows, path)
-    if request.mixed:
-        methods = mixed_images.methods_for(settings.mix.method)
-        rows[head]["mixed"] = {name: evaluation.mixed(name) for name in methods}
+    if mixers:
+        rows[head]["mixed"] = {name: evaluation.mixed(mix) for name, mix in mixers.items()}
     content: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "checkpoint": str(path),
@@ -79,10 +84,13 @@ def run(overrides: Overrides, request: EvaluateRequest) -> None:
     if request.corruptions is not None:
         clean_top1 = rows[head]["top1"]
         content["corruptions"] = evaluation.corruptions(request.corruptions, clean_top1)
+    located: list[LocatedRow] = []
+    if locator is not None:
+        content["localization"], located = locator.measure()
     if accelerator.is_main_process:
         show(content, as_json=request.as_json)
         if request.output_dir is not None:
-            say(f"wrote {write_evaluation(request.output_dir, content)}")
+            say(f"wrote {write_evaluation(request.output_dir, content, located)}")
     accelerator.end_training()
 
 
@@ -162,7 +170,26 @@ class Evaluation:
         )
         return evaluate_corruptions(subject, self.settings, self.accelerator, asked)
 
-    def mixed(self, method: str) -> dict[str, Any]:
+    def locator(self, asked: LocalizationRequest) -> Locator:
+        """What looks for objects in the test images; refuses what it cannot use at once."""
+        return Locator(
+            self.accelerator,
+            self.network,
+            self.viewer,
+            boxed_images(self.splits.test, self.settings.data.name, asked),
+            self.settings.evaluation.batch_size,
+            asked.stage,
+            self.settings.model.backbone,
+        )
+
+    def mixers(self, request: EvaluateRequest) -> dict[str, mixed_images.BlockMixer]:
+        """What to mix the test images by."""
+        if not (request.mixed or request.mixed_by):
+            return {}
+        own = Source(read_file(self.trained.path), self.settings, self.trained, self.network)
+        return mixed_images.chosen_mixers(own, usual=request.mixed, named=request.mixed_by)
+
+    def mixed(self, mix: mixed_images.BlockMixer) -> dict[str, Any]:
         """Accuracy on the test images, mixed by one method."""
         batches, first_block = mixed_images.blocks(
             self.splits.test,
@@ -171,7 +198,7 @@ class Evaluation:
             num_ranks=self.accelerator.num_processes,
         )
         return mixed_images.mixed_record(
-            self.network, batches, method, first_block, add_over_processes=self.add
+            self.network, batches, mix, first_block, add_over_processes=self.add
         )
 
 

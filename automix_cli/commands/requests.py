@@ -29,6 +29,19 @@ class TrainRequest:
 
 
 @dataclass(frozen=True)
+class LocalizationRequest:
+    """What `automix eval --localization` is asked for.
+
+    Args:
+        boxes: Table of boxes; None for those that are published with the data set.
+        stage: Feature stage that Grad-CAM looks at; None for the last map.
+    """
+
+    boxes: Path | None = None
+    stage: int | None = None
+
+
+@dataclass(frozen=True)
 class EvaluateRequest:
     """What `automix eval` is asked for.
 
@@ -38,9 +51,11 @@ class EvaluateRequest:
         print_config: Show the settings with their origins, and do nothing else.
         as_json: Write the result to stdout as JSON.
         num_bins: Bins of the calibration errors.
-        mixed: Measure accuracy on mixed images too.
+        mixed: Measure accuracy on images mixed by the usual methods and the run's own too.
+        mixed_by: Measure accuracy on images mixed by these methods too.
         output_dir: Folder for the numbers and the figures; None writes no files.
         corruptions: What to measure on corrupted images, or None.
+        localization: How to measure whether objects are found, or None.
     """
 
     run: Path | None = None
@@ -49,8 +64,10 @@ class EvaluateRequest:
     as_json: bool = False
     num_bins: int = 15
     mixed: bool = False
+    mixed_by: tuple[str, ...] = ()
     output_dir: Path | None = None
     corruptions: CorruptedEvaluation | None = None
+    localization: LocalizationRequest | None = None
 
 
 @dataclass(frozen=True)
@@ -86,8 +103,7 @@ class RobustnessRequest:
         run: Run folder; None with no checkpoints means the newest finished run.
         checkpoints: Files or run folders to compare.
         attack: Which attacks.
-        unknown: Data sets the network was not trained on, or `noise`; empty for what needs no
-            download.
+        unknown: Data sets or folders unknown to the network, or `noise`; empty: the usual.
         parts: What to measure; empty for everything.
         quick: Measure on so many test images only; None for all.
         seed: Of everything random.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from automix_cli.commands.robustness_attacks import attack_record, masking_recor
 from automix_cli.commands.robustness_plan import Plan, plan_from
 from automix_cli.commands.robustness_subject import Subject, chosen_images
 from automix_cli.commands.robustness_unknown import (
+    load_unknown,
     occlusion_records,
     unknown_names,
     unknown_records,
@@ -63,7 +64,8 @@ def run(overrides: Overrides, request: RobustnessRequest) -> None:
     data = configured[0][0].data  # a folder without a test part is judged on what it holds out
     test = load_judged(data, accelerator, holdout=data.holdout).test
     chosen = chosen_images(test, request.quick)
-    names = unknown_names(request.unknown, configured[0][0].data.name)
+    names = unknown_names(request.unknown, data)
+    unknown = load_unknown(names, data, accelerator) if "unknown" in plan.parts else {}
     reports: dict[str, dict[str, Any]] = {}
     for label, path, (settings, origins) in zip(short_names(paths), paths, configured, strict=True):
         say(f"{label}: {path}, {len(chosen):,} of {len(test):,} test images")
@@ -78,7 +80,7 @@ def run(overrides: Overrides, request: RobustnessRequest) -> None:
             batch_size(settings, origins),
             request.seed,
         )
-        reports[label] = model_report(subject, plan, trained, names, settings, request)
+        reports[label] = model_report(subject, plan, trained, unknown, settings, request)
     if accelerator.is_main_process:
         content = {
             "schema_version": SCHEMA_VERSION,
@@ -159,7 +161,7 @@ def model_report(
     subject: Subject,
     plan: Plan,
     trained: Trained,
-    unknown: tuple[str, ...],
+    unknown: Mapping[str, Images | None],
     settings: Settings,
     request: RobustnessRequest,
 ) -> dict[str, Any]:
@@ -187,7 +189,7 @@ def model_report(
     if "masking" in plan.parts:
         report["masking"] = masking_records(subject, plan, num_classes)
     if "unknown" in plan.parts:
-        report["unknown"] = unknown_records(subject, unknown, settings.data, request.quick)
+        report["unknown"] = unknown_records(subject, unknown, request.quick)
     if "occlusion" in plan.parts:
         report["occlusion"] = occlusion_records(subject)
     return report

@@ -41,7 +41,12 @@ def conform(image_set: ImageSet, *, channels: int, size: int) -> ImageSet:
     if found < channels:
         images = images.expand(-1, channels, -1, -1)
     elif found > channels:
-        weights = torch.tensor(LUMA, device=images.device).view(1, 3, 1, 1)
-        grey = [(part.float() * weights).sum(1, keepdim=True) for part in images.split(1000)]
+        grey = [luma(part.float()) for part in images.split(1000)]
         images = torch.cat([part.round().clamp(0, 255).byte() for part in grey])
     return ImageSet(images.contiguous(), image_set.labels, image_set.class_names)
+
+
+def luma(images: torch.Tensor) -> torch.Tensor:
+    """Turn coloured images `(n, 3, h, w)` grey, `(n, 1, h, w)`; any range of values."""
+    weights = torch.tensor(LUMA, device=images.device).view(1, 3, 1, 1)
+    return (images * weights).sum(1, keepdim=True)

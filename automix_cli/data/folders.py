@@ -107,6 +107,25 @@ def folder_problems(folders: Mapping[Part, ClassFolders]) -> list[str]:
     return problems
 
 
+def loose_images(root: Path, class_name: str) -> ImageFiles:
+    """List every image in a folder and below it, whatever folders mean there, as one class.
+
+    Raises:
+        DataError: the folder cannot be read, or has no image.
+    """
+    try:
+        paths = sorted(_images_below(str(root), ".", ()))
+    except OSError as error:
+        raise DataError(f"cannot read the folder `{error.filename}`: {error.strerror}") from error
+    if not paths:
+        raise DataError(
+            f"there is no image in `{root}` nor below it",
+            hint=f"images are files named {' '.join(f'*{each}' for each in IMAGE_SUFFIXES)}",
+        )
+    names = tuple(path.removeprefix("./") for path in paths)
+    return ImageFiles(root, names, torch.zeros(len(names), dtype=torch.int64), (class_name,))
+
+
 def scan_folder(root: Path) -> dict[Part, ClassFolders]:
     """List the classes of every part of a folder, the training part first.
 

@@ -215,6 +215,23 @@ def _shown(picture: Picture, geometry: Geometry, interpolation: Interpolation) -
     return pixels[:, ::-1] if is_mirrored else pixels
 
 
+@dataclass(frozen=True)
+class WholeView(View):
+    """How images are shown to find something in them: whole, whatever their shape.
+
+    `crop_ratio` has no effect.
+    """
+
+    def geometry(self, height: int, width: int) -> Geometry:
+        """Say that all pixels of a picture of h x w pixels are shown, squashed to a square.
+
+        Source:
+            clovaai/wsolevaluation. Differs: resized as `interpolation` says, with antialiasing.
+        """
+        kept = Box(0, 0, self.size, self.size)
+        return Geometry(Box(0, 0, height, width), self.size, self.size, kept)
+
+
 def _cut(pixels: np.ndarray, box: Box) -> np.ndarray:
     return pixels[box.top : box.top + box.height, box.left : box.left + box.width]
 

@@ -79,22 +79,36 @@ def read_table(path: Path) -> dict[Part, ImageFiles]:
     return listings
 
 
-def _rows(path: Path) -> list[Row]:
+def read_cells(path: Path, what: str) -> list[tuple[int, list[str]]]:
+    """Read a table of comma-separated text: number and cells of each line that is not empty.
+
+    Args:
+        path: Of the file.
+        what: How an error calls it.
+
+    Raises:
+        DataError: it cannot be read, or is no such text.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     except OSError as error:
-        raise DataError(f"cannot read the table `{path}`: {error.strerror}") from error
+        raise DataError(f"cannot read {what} `{path}`: {error.strerror}") from error
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(
             f"`{path}` is no table of comma-separated text in UTF-8: {error}",
             hint="put a path that holds a comma or a quote in double quotes",
         ) from error
-    columns, lines = _columns(path, [each for each in lines if any(each[1])])
+    return [line for line in lines if any(line[1])]
+
+
+def _rows(path: Path) -> list[Row]:
+    lines = read_cells(path, "the table")
+    columns, lines = _columns(path, lines)
     bad: list[str] = []
     rows = list(_read_lines(lines, columns, bad))
-    _refuse(path, bad)
+    refuse_lines(path, bad)
     if not any(row.part == "train" for row in rows):
         raise DataError(f"`{path}` names no training images", hint="wanted: path,label,split")
     return rows
@@ -139,7 +153,12 @@ def _read_lines(
             yield Row(path, label, SPELLINGS[split.lower()], number)
 
 
-def _refuse(path: Path, bad: list[str], hint: str | None = None) -> None:
+def refuse_lines(path: Path, bad: list[str], hint: str | None = None) -> None:
+    """Name the first lines that are wrong.
+
+    Raises:
+        DataError: there are some.
+    """
     if bad:
         more = f"; and {len(bad) - MOST_SHOWN} more lines" if len(bad) > MOST_SHOWN else ""
         raise DataError(f"in `{path}`, {'; '.join(bad[:MOST_SHOWN])}{more}", hint=hint)
@@ -152,7 +171,7 @@ def _refuse_bad_files(path: Path, rows: list[Row]) -> None:
         for row in rows
         if not (folder / row.path).exists()
     ]
-    _refuse(path, missing, hint=f"paths are relative to `{folder}`")
+    refuse_lines(path, missing, hint=f"paths are relative to `{folder}`")
 
 
 def _names(path: Path, rows: list[Row]) -> tuple[str, ...]:
@@ -177,7 +196,7 @@ def _numbers(path: Path, rows: list[Row]) -> tuple[str, ...]:
         for row in rows
         if not 0 <= int(row.label) < num_classes
     ]
-    _refuse(
+    refuse_lines(
         path,
         out_of_range,
         hint=f"the training images have {num_classes} different labels, so numbers must be 0 to"

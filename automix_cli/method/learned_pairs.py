@@ -73,14 +73,19 @@ class LearnedPairs:
     ) -> Mixture:
         """Mix each pair; labels and generator are not used."""
         del labels, rng
-        projection, pairing = self._projected(images, lam)
+        return first_of_pairs(self.mix(images, self._pairing(images, lam)))
+
+    @torch.no_grad()
+    def mix(self, images: Float[Tensor, "n c H W"], pairing: Pairing) -> Mixture:
+        """Mix each image with its partner; the labels count as much as the mask has area."""
+        projection = self.mix_block.project(self.classifier.features(images))
         size = (images.shape[2], images.shape[3])
         if isinstance(self.mix_block, AdaptiveMask):
             combination = Combination.of_pairs(pairing)
             mask = self.mix_block.masks(projection, combination, size, self.upsampling)[:, :1]
         else:
             mask = self.mix_block.mask(projection, pairing, size, self.upsampling)
-        return first_of_pairs(mix_by_mask(images, mask, pairing.perm))
+        return mix_by_mask(images, mask, pairing.perm)
 
     @property
     def upsampling(self) -> Upsampling:
@@ -95,7 +100,8 @@ class LearnedPairs:
     @torch.no_grad()
     def maps(self, images: Float[Tensor, "n c H W"], lam: float = 0.5) -> PairMaps:
         """Show values and attention of each pair."""
-        projection, pairing = self._projected(images, lam)
+        pairing = self._pairing(images, lam)
+        projection = self.mix_block.project(self.classifier.features(images))
         if isinstance(self.mix_block, AdaptiveMask):
             looks = self.mix_block.look(projection, Combination.of_pairs(pairing))
         else:
@@ -113,10 +119,9 @@ class LearnedPairs:
         own = attention[::2][torch.arange(p, device=images.device), position]
         return PairMaps(value, mean, own.view(p, rows, columns), where)
 
-    def _projected(self, images: Float[Tensor, "n c H W"], lam: float) -> tuple[Any, Pairing]:
+    def _pairing(self, images: Float[Tensor, "n c H W"], lam: float) -> Pairing:
         perm = torch.from_numpy(neighbours(len(images))).to(images.device)
-        ratios = torch.full((len(images),), lam, device=images.device)
-        return self.mix_block.project(self.classifier.features(images)), Pairing(ratios, perm)
+        return Pairing(torch.full((len(images),), lam, device=images.device), perm)
 
 
 def fall_back_share(options: AutoMixOptions | AdAutoMixOptions, rng: np.random.Generator) -> float:

@@ -103,6 +103,11 @@ class Classifier(Freezable):
         """Give the embedding `(n, d)` of a last map, of images or of a mixture of their maps."""
         return self.backbone.forward_head(last_map, pre_logits=True)
 
+    @property
+    def num_stages(self) -> int:
+        """How many stages there are to show."""
+        return len(self._stages)
+
     def mixing_stages(self) -> tuple[int, int]:
         """The first two stages behind the stem, whose maps ManifoldMix mixes.
 

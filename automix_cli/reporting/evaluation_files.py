@@ -7,6 +7,7 @@ FOLDER/
   confidence.png  .svg     how many images have which confidence
   confusion.csv            rows: true classes, columns: what they are taken for
   mixed.png  .svg          with `--mixed`
+  localization.png  .svg   with `--localization`: some images, their boxes and maps
 ```
 """
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 import csv
 import io
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from automix_cli.reporting.calibration_figures import (
     reliability_diagram,
 )
 from automix_cli.reporting.figures import save_figure
+from automix_cli.reporting.localization_figure import LocatedRow, localization_figure
 from automix_cli.reporting.records import write_json, write_text
 
 
@@ -47,8 +49,15 @@ def report_folder(folder: Path) -> Path:
     return folder
 
 
-def write_evaluation(folder: Path, content: Mapping[str, Any]) -> Path:
+def write_evaluation(
+    folder: Path, content: Mapping[str, Any], located: Sequence[LocatedRow] = ()
+) -> Path:
     """Write numbers and figures of an evaluation with one head.
+
+    Args:
+        folder: Where.
+        content: The numbers.
+        located: Images to draw with their boxes.
 
     Raises:
         SettingsError: the folder cannot be made.
@@ -59,6 +68,8 @@ def write_evaluation(folder: Path, content: Mapping[str, Any]) -> Path:
     save_figure(confidence_histogram(row["calibration"]), folder / "confidence")
     if "mixed" in row:
         save_figure(mixed_figure(row["mixed"]), folder / "mixed")
+    if located:
+        save_figure(localization_figure(located), folder / "localization")
     if row["confusion"] is not None:
         names = [each["name"] for each in row["classes"]]
         write_text(folder / "confusion.csv", confusion_csv(names, row["confusion"]))

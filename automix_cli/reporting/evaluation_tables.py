@@ -25,6 +25,8 @@ def evaluation_tables(content: Mapping[str, Any]) -> list[Table]:
     ]
     if "mixed" in row:
         tables.append(mixed_table(row["mixed"]))
+    if "localization" in content:
+        tables.append(localization_table(content["localization"]))
     return tables
 
 
@@ -92,5 +94,32 @@ def mixed_table(mixed: Mapping[str, Mapping[str, Any]]) -> Table:
             f"{each['num_images']:,}",
         )
     table.caption = "pairs of one class count for top-1 only"
+    table.caption_justify = "left"
+    return table
+
+
+def localization_table(record: Mapping[str, Any]) -> Table:
+    """How often each kind of map finds the object, one column a kind."""
+    maps = record["maps"].values()
+    table = Table(title="Localisation, by the map of the true class", title_justify="left")
+    table.add_column("")
+    for name in record["maps"]:
+        table.add_column(name, justify="right")
+    table.add_row("MaxBoxAcc", *(percent(each["max_box_acc"]) for each in maps), style="bold")
+    spans = ([f"{100 * end:.1f}" for end in each["interval"]] for each in maps)
+    table.add_row("  95 % interval", *(" to ".join(span) for span in spans))
+    table.add_row("  at threshold", *(f"{each['threshold']:.3f}" for each in maps))
+    table.add_row("top-1 localisation", *(percent(each["top1_localization"]) for each in maps))
+    table.add_row("MaxBoxAccV2", *(percent(each["max_box_acc_v2"]) for each in maps), style="bold")
+    for rows in zip(*(each["of_overlaps"] for each in maps), strict=True):
+        cells = (f"{100 * one['accuracy']:.2f} % at {one['threshold']:.3f}" for one in rows)
+        table.add_row(f"  at IoU {rows[0]['overlap']:g}", *cells)
+    missing = [f"; no {name}: {reason}" for name, reason in record["without"].items()]
+    table.caption = (
+        f"{record['num_images']:,} of {record['num_test_images']:,} test images have boxes;"
+        f" {record['view']}; thresholds: {record['thresholds']}; MaxBoxAcc: box of the largest"
+        " contour, IoU 0.5; V2: of any contour, mean over IoU; top-1: as MaxBoxAcc, and"
+        f" recognised; centre: a map that looks at no image{''.join(missing)}"
+    )
     table.caption_justify = "left"
     return table

@@ -93,12 +93,16 @@ class PictureGrid:
 
     def mark(self, position: tuple[int, int], size: tuple[int, int], x: float, y: float) -> None:
         """Frame one cell (row, column) of a grid of that size laid over the picture at (x, y)."""
-        from matplotlib.patches import Rectangle
-
         (row, column), (rows, columns) = position, size
         corner = (x + column / columns, y + row / rows)
-        for colour, width in (("black", 2.6), ("white", 1.2)):
-            frame = Rectangle(corner, 1 / columns, 1 / rows, fill=False, edgecolor=colour)
+        self.outline(corner, (1 / columns, 1 / rows), "white")
+
+    def outline(self, corner: tuple[float, float], size: tuple[float, float], colour: str) -> None:
+        """Draw a box of a width and a height, framed in black so that it shows on any picture."""
+        from matplotlib.patches import Rectangle
+
+        for edge, width in (("black", 2.4), (colour, 1.4)):
+            frame = Rectangle(corner, *size, fill=False, edgecolor=edge)
             frame.set_linewidth(width * self.scale)
             self.axes.add_patch(frame)
 

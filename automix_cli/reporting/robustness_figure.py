@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from automix_cli.reporting.figures import COLOURS, Background, style
+from automix_cli.reporting.picture_grid import shortened
 from automix_cli.reporting.robustness_tables import attack_name, images_of
 
 if TYPE_CHECKING:
@@ -92,7 +93,9 @@ def draw_unknown(axes: Axes, models: Models) -> None:
         colour = COLOURS[number % len(COLOURS)]
         axes.bar(left, heights, width, align="edge", color=colour, label=label)
     axes.axhline(50, color=COLOURS[7], linestyle="--", label="a coin")
-    axes.set_xticks([place + 0.4 for place in range(len(names))], names)
+    axes.set_xticks(
+        [place + 0.4 for place in range(len(names))], [shortened(name) for name in names]
+    )
     axes.set(ylabel="AUROC, %", ylim=(0, 100), title="unknown images, by energy")
 
 

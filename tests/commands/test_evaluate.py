@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner, Result
 
 from automix_cli.cli import app
@@ -103,7 +105,7 @@ def test_without_held_out_images_each_half_of_the_test_images_serves_the_other(
 
 
 def test_mixed_images_are_counted_by_their_larger_share(row: dict) -> None:
-    assert set(row["mixed"]) == {"mixup", "cutmix"}
+    assert set(row["mixed"]) == {"mixup", "cutmix", "automix"}
     for measured in row["mixed"].values():
         assert sum(each["num_images"] for each in measured["by_larger_share"]) == 360
         assert measured["top1_larger"] <= measured["top1_either"]
@@ -160,3 +162,16 @@ def test_training_writes_calibration_beside_likelihood(run: Path) -> None:
     assert all(0 <= each["ece"] <= 1 for each in last.values())
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert f"{HEAD}/ece" in lines[-1]
+
+
+def test_a_checkpoint_of_another_class_count_is_refused(automix: Automix, run: Path) -> None:
+    with safe_open(run / "classifier.safetensors", framework="pt") as file:
+        stored = json.loads(file.metadata()["automix"])
+    stored["dataset"]["class_names"] = stored["dataset"]["class_names"][:9]
+    weights = load_file(run / "classifier.safetensors")
+    for name in ("head_one_hot.weight", "head_one_hot.bias"):
+        weights[name] = weights[name][:9].clone()
+    save_file(weights, "nine.safetensors", {"automix": json.dumps(stored)})
+    result = automix("eval", "--checkpoint", "nine.safetensors")
+    assert result.exit_code == 3
+    assert "trained on the 9 classes" in result.stderr

@@ -3,14 +3,28 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from automix_cli.cli import app
+from automix_cli.commands.judged_images import Viewer
+from automix_cli.commands.robustness_attacks import attack_record
+from automix_cli.commands.robustness_plan import Row
+from automix_cli.commands.robustness_subject import Subject
+from automix_cli.commands.robustness_unknown import unknown_names
+from automix_cli.data.image_set import image_set_from_arrays
+from automix_cli.engine.runtime import build_accelerator
+from automix_cli.errors import SettingsError, VerificationError
+from automix_cli.evaluation.attacks import Attack
+from automix_cli.evaluation.pixel_classifier import PixelClassifier
+from automix_cli.settings import DataSettings
 from tests.commands.conftest import Automix
+from tests.data.pictures import smooth_pixels, write_folder
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +161,55 @@ def test_nothing_hidden_is_the_clean_accuracy_and_hiding_costs_some(model: dict)
     assert {each["patch_pixels"] for each in model["occlusion"]} == {4}
 
 
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """Coloured images of several sizes: some in folders of classes, one in none."""
+    folder = tmp_path / "photographs"
+    write_folder(folder, 5)
+    Image.fromarray(smooth_pixels(30, 50)).save(folder / "loose.png")
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+def test_a_folder_of_images_is_unknown_with_or_without_classes(
+    automix: Automix, run: Path, photographs: Path
+) -> None:
+    """They are shown in grey, at the size of the digits."""
+    options = ("--only", "unknown", "--quick", "10", "--ood", photographs, "--ood", "noise")
+    result = automix("robustness", run, *options, "-o", "report")
+    assert result.exit_code == 0, result.output
+    content = json.loads(Path("report/robustness.json").read_text())
+    (only,) = content["models"].values()
+    sizes = {each["unknown"]: each["num_unknown"] for each in only["unknown"]}
+    assert sizes == {str(photographs): 6, "noise": 10}
+    assert all(0 <= each["auroc"] <= 1 for each in only["unknown"])
+
+
+def test_a_folder_that_is_of_no_use_is_a_clear_error_before_anything_is_attacked(
+    automix: Automix, run: Path, photographs: Path
+) -> None:
+    (photographs / "empty").mkdir()
+    nothing = automix("robustness", run, "--ood", photographs / "empty")
+    assert nothing.exit_code == 3
+    assert "there is no image in" in nothing.stderr
+    file = automix("robustness", run, "--ood", photographs / "loose.png")
+    assert file.exit_code == 2
+    assert "is a file" in " ".join(file.stderr.split())
+    absent = automix("robustness", run, "--ood", "cifar100", "--data-dir", photographs)
+    assert absent.exit_code == 3
+    (photographs / "broken.png").write_text("no image")
+    broken = automix("robustness", run, "--only", "unknown", "--ood", photographs)
+    assert broken.exit_code == 3
+    assert "broken.png" in broken.stderr
+
+
+def test_the_folder_a_network_was_trained_on_is_not_unknown_to_it(photographs: Path) -> None:
+    data = DataSettings(name="folder", dir=photographs)
+    for folder in (photographs, photographs / "a", photographs.parent):
+        with pytest.raises(SettingsError, match="what the network was trained on"):
+            unknown_names((str(folder),), data)
+
+
 def test_numbers_depend_on_the_seed_and_on_nothing_else(automix: Automix, run: Path) -> None:
     options = ("--attack=pgd", "--epsilon=16/255", "--steps=3", "--quick=40", "--targeted")
     first = attacked(automix, run, *options)
@@ -209,6 +272,8 @@ def test_the_report_lies_beside_the_checkpoint_unless_told_otherwise(
         (["--only", "attack"], "did you mean `attacks`?"),
         (["--ood", "cifar11"], "`--ood` must be one of noise, digits"),
         (["--ood", "digits"], "what the network was trained on"),
+        (["--ood", "folder"], "`--ood` must be one of noise, digits"),
+        (["--ood", "no/such/folder"], "`no/such/folder` is not there"),
         (["--quick", "361"], "more than the 360 test images"),
         (["--quick", "0"], "greater than or equal to 1"),
     ],
@@ -261,6 +326,22 @@ def test_weights_that_are_not_finite_are_refused(automix: Automix, run: Path) ->
     result = automix("robustness", "--checkpoint", "broken.pt", "--quick", "10")
     assert result.exit_code == 1
     assert "not finite" in result.stderr
+
+
+def test_a_network_without_gradients_cannot_be_attacked_and_that_is_said() -> None:
+    class Detached(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images.detach().flatten(1)
+
+    pixels = np.zeros((3, 1, 2, 2), dtype=np.uint8)
+    images = image_set_from_arrays(pixels, np.arange(3), ("a", "b", "c", "d"))
+    accelerator = build_accelerator(device="cpu", mixed_precision="no")
+    viewer = Viewer(DataSettings(), (0.0,), (1.0,), 2, accelerator.device)
+    network = PixelClassifier(Detached(), (0.0,), (1.0,))
+    subject = Subject(accelerator, network, images, np.arange(3), (1, 2), viewer, 3, 0)
+    row = Row("pgd", "8/255", Attack(epsilon=8 / 255, steps=2))
+    with pytest.raises(VerificationError, match=r"the attack pgd failed: .*gives no gradient"):
+        attack_record(subject, row, 4)
 
 
 @pytest.mark.slow
