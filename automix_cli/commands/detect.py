@@ -29,7 +29,7 @@ def run(overrides: Overrides, request: DetectRequest) -> None:
     Raises:
         AutoMixError: anything a person can mend; the exit code says what kind.
     """
-    if request.resume is None:
+    if request.resume in (None, "auto"):
         overrides = with_backbone(overrides, request.backbone)
     folder, settings, origins = decided(overrides, request.resume, presets.DETECTION)
     if request.print_config:

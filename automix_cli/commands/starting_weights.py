@@ -108,7 +108,8 @@ def _of_timm(settings: Settings, tag: str | None, spec: ClassifierSpec) -> Start
             f"`model.init` is `{model.init}`, but {problem}",
             hint="name a file or a run in `model.init`, or leave it out",
         ) from problem
-    path = fetch(published.repository, published.file, download=settings.data.download)
+    may_download = settings.data.download is not False
+    path = fetch(published.repository, published.file, download=may_download)
     origin = f"timm's pretrained weights {published.repository}"
     return _of_others(path, spec, origin, published.mean, published.std)
 

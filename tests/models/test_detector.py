@@ -41,7 +41,8 @@ def images(*sizes: tuple[int, int]) -> list[Tensor]:
 
 
 def found(*boxes: list[float]) -> tuple[Tensor, Tensor]:
-    return torch.tensor(boxes).reshape(-1, 4), torch.ones(len(boxes), dtype=torch.int64)
+    corners = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
+    return corners, torch.ones(len(boxes), dtype=torch.int64)
 
 
 @pytest.mark.parametrize(
