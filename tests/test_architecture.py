@@ -40,7 +40,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "tomli_w": {"settings"},
     # build: the optimizer that torch has not; data: the operations of RandAugment
     "timm": {"models", "build", "data"},
-    "PIL": {"data"},
+    "PIL": {"data", "reporting"},  # reporting: animations
     "torchvision": {"data", "models"},  # models: its ResNets, to prove that exports fit them
     "onnx": {"commands"},
     "onnxruntime": {"commands"},
@@ -48,6 +48,9 @@ THIRD_PARTY: dict[str, set[str]] = {
     "safetensors": {"engine"},
     "huggingface_hub": {"engine"},
     "matplotlib": {"reporting"},
+    "jinja2": {"reporting"},
+    "markupsafe": {"reporting"},
+    "huggingface_hub": {"commands"},
     "pyautoattack": {"evaluation"},
     "faster_coco_eval": {"evaluation"},
     "jaxtyping": {"method", "models", "evaluation"},

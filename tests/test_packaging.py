@@ -55,6 +55,11 @@ def test_the_embedded_digits_and_their_attribution_are_inside(wheel: zipfile.Zip
     assert names.count("digits.npz") == 1
 
 
+def test_the_page_of_reports_and_its_sheet_are_inside(wheel: zipfile.ZipFile) -> None:
+    folder = "automix_cli/reporting/document/templates"
+    assert inside(wheel, folder) == {"page.html.jinja", "page.css"}
+
+
 def test_the_mark_of_typed_packages_and_the_licence_are_inside(wheel: zipfile.ZipFile) -> None:
     assert "automix_cli/py.typed" in wheel.namelist()
     assert any(name.endswith("licenses/LICENSE") for name in wheel.namelist())

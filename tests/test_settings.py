@@ -116,6 +116,9 @@ DEFAULTS = {
     "train.log_every": 50,
     "train.evaluate_every": 1,
     "train.save_every": None,
+    "train.trackers": None,
+    "train.masks_every": None,
+    "train.masks_pairs": 4,
     "train.max_steps": None,
     "evaluation.batch_size": 500,
     "evaluation.weights": "momentum",
@@ -148,10 +151,10 @@ POSITIVE += ["optimizer.clip_norm"]
 NON_NEGATIVE = ["mix.mask_area_weight", "mix.one_hot_weight", "mix.mixed_weight"]
 NON_NEGATIVE += ["mix.mix_block_weight", "optimizer.min_lr", "optimizer.weight_decay"]
 NON_NEGATIVE += ["optimizer.warmup_epochs", "data.crop_padding", "model.feature_stage", "run.seed"]
-NON_NEGATIVE += ["mix.lam_rescale"]
+NON_NEGATIVE += ["mix.lam_rescale", "train.masks_pairs"]
 COUNTS = ["mix.reduction", "train.epochs", "train.batch_size", "train.accumulation_steps"]
 COUNTS += ["train.log_every", "train.evaluate_every", "train.save_every", "train.max_steps"]
-COUNTS += ["evaluation.batch_size", "mix.adversarial_interval"]
+COUNTS += ["evaluation.batch_size", "mix.adversarial_interval", "train.masks_every"]
 
 
 def settings_with(**values: object) -> Settings:
@@ -187,7 +190,7 @@ def test_every_section_says_what_it_is_about() -> None:
 
 def test_optional_keys_are_unset_by_default_so_that_absent_means_unset() -> None:
     optional = [key for key in all_keys().values() if key.optional]
-    assert len(optional) == 27
+    assert len(optional) == 29
     assert all(key.default is None for key in optional)
 
 

@@ -33,7 +33,7 @@ from automix_cli.method import (
 )
 from automix_cli.models.attender import Attender
 from automix_cli.models.classifier import Classifier, ClassifierSpec, build_classifier
-from automix_cli.models.memory_format import use_channels_last
+from automix_cli.models.memory_format import keep_in_one_piece, use_channels_last
 from automix_cli.settings import MixSettings, ModelSettings
 from automix_cli.settings.mix import LEARNED
 
@@ -64,6 +64,9 @@ def classifier(
         raise SettingsError(f"cannot build the model: {problem}", hint="see `[model]`") from problem
     if model.channels_last:
         use_channels_last(network)
+        if not torch.accelerator.is_available():  # it wants all weights channels last
+            for stage, height, width in network.named_stages():
+                keep_in_one_piece(stage, height, width)
     return network
 
 

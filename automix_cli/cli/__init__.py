@@ -26,9 +26,11 @@ from automix_cli.cli.data import data_app
 from automix_cli.cli.detect import detect
 from automix_cli.cli.evaluate import evaluate
 from automix_cli.cli.export import export
+from automix_cli.cli.import_openmixup import import_openmixup
 from automix_cli.cli.inspect import inspect
 from automix_cli.cli.options import with_hyphens
 from automix_cli.cli.presets import presets_app
+from automix_cli.cli.report import report
 from automix_cli.cli.robustness import robustness
 from automix_cli.cli.settings import list_settings
 from automix_cli.cli.train import train
@@ -72,7 +74,9 @@ app.command("robustness")(robustness)
 app.command("visualize-masks", cls=MasksCommand)(visualize_masks)
 app.command("inspect")(inspect)
 app.command("export")(export)
+app.command("import-openmixup")(import_openmixup)
 app.command("compare")(compare)
+app.command("report")(report)
 app.command("bench")(bench)
 app.command("settings")(list_settings)
 app.add_typer(presets_app, name="presets")

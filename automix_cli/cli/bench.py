@@ -32,7 +32,9 @@ VsSettings = Annotated[
 ]
 Grow = Annotated[
     str | None,
-    typer.Option(help="Time it at several values of a setting.", metavar="KEY=VALUE,VALUE"),
+    typer.Option(
+        help="Time it at several values of a setting, or of `classes`.", metavar="KEY=VALUE,VALUE"
+    ),
 ]
 Rounds = Annotated[int, typer.Option(help="Steps of each, taken in turns.")]
 Classes = Annotated[int, typer.Option(help="Classes of the made-up images.", min=2)]

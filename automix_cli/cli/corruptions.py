@@ -9,12 +9,26 @@ import typer
 from automix_cli.cli.options import TRAINED, DataDir, DrawSeed, FrostDir, Json, Set, overrides_of
 
 corruptions_app = typer.Typer(
-    no_args_is_help=True, help="Make and verify CIFAR-10-C and CIFAR-100-C."
+    no_args_is_help=True, help="Make CIFAR-C, ImageNet-C and Tiny-ImageNet-C; verify CIFAR-C."
 )
 
 DataSet = Annotated[
     str | None,
-    typer.Option(help="Data set (make: default cifar10).", metavar="cifar10|cifar100"),
+    typer.Option(
+        help="Data set (default: the one whose labels they are).", metavar="cifar10|cifar100"
+    ),
+]
+Suite = Annotated[
+    str,
+    typer.Option(help="Which constants and size.", metavar="cifar-c|imagenet-c|tiny-imagenet-c"),
+]
+Source = Annotated[
+    str | None,
+    typer.Option(
+        help="What to corrupt (default: cifar10; for the other suites `folder`, the images in"
+        " --data-dir).",
+        metavar="NAME",
+    ),
 ]
 
 
@@ -23,13 +37,14 @@ def make(  # noqa: PLR0913 - Typer reads the flags from the signature
     folder: Annotated[
         Path | None,
         typer.Argument(
-            help="Where to (default: CIFAR-10-C-generated or CIFAR-100-C-generated in the data"
-            " folder).",
+            help="Where to (default: a folder of its own in the data folder, or beside a folder"
+            " of your own).",
             metavar="DIR",
         ),
     ] = None,
     *,
-    data_set: DataSet = None,
+    suite: Suite = "cifar-c",
+    data_set: Source = None,
     corruptions: Annotated[
         str | None, typer.Option(help="Only these, with commas (default: all).", metavar="NAMES")
     ] = None,
@@ -50,21 +65,23 @@ def make(  # noqa: PLR0913 - Typer reads the flags from the signature
 ) -> None:
     """Generate the corrupted test set in the published layout.
 
-    The eight corruptions without chance, and the labels, are the published
-    files byte for byte; the other eleven follow the published script with
-    draws of their own. A run that was stopped goes on with the next file.
+    Of CIFAR-C the eight corruptions without chance are the published files
+    byte for byte. A run that was stopped goes on with the next corruption.
 
     Examples:
     $ automix corruptions make --data-dir ~/data
     $ automix corruptions make mine --data-set cifar100 --corruptions fog,snow
     $ automix corruptions make --frost-dir ~/frost --fast
+    $ automix corruptions make birds-c --suite imagenet-c --data-dir ~/birds
     """
     from automix_cli.commands import corruptions as command
     from automix_cli.commands.corruption_requests import CorruptionsRequest
 
-    overrides = overrides_of(TRAINED, sets, data_set=data_set or "cifar10", data_dir=data_dir)
+    name = data_set or ("cifar10" if suite == "cifar-c" else "folder")
+    overrides = overrides_of(TRAINED, sets, data_set=name, data_dir=data_dir)
     request = CorruptionsRequest(
         folder=folder,
+        suite=suite,
         corruptions=tuple(_split(corruptions or "")),
         severities=tuple(_number(each) for each in _split(severities)),
         seed=seed,

@@ -67,8 +67,8 @@ Corruptions = Annotated[
     str | None,
     typer.Option(
         "--corruptions",
-        help="Measure on corrupted test images too: published ones in the data folder, for CIFAR"
-        " else generated ones.",
+        help="Measure on corrupted test images too: published ones in the data folder, else"
+        " generated ones.",
         metavar="cifar-c|imagenet-c|tiny-imagenet-c",
     ),
 ]

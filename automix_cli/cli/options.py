@@ -25,6 +25,7 @@ TRAINING = {
     "batch_size": "train.batch_size",
     "device": "run.device",
     "mixed_precision": "train.mixed_precision",
+    "tracker": "train.trackers",
 }
 """Settings that the flags of a command that trains stand for."""
 
@@ -119,6 +120,13 @@ MixedPrecision = Annotated[
 Epochs = Annotated[int | None, typer.Option(help="Passes over the training images.")]
 BatchSize = Annotated[
     int | None, typer.Option("--batch-size", "-b", help="Images at a time, over all processes.")
+]
+Tracker = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Show the run in an experiment tracker too; repeatable.",
+        metavar="tensorboard|wandb|mlflow",
+    ),
 ]
 DryRun = Annotated[
     bool,

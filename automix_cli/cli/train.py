@@ -21,6 +21,7 @@ from automix_cli.cli.options import (
     PrintConfig,
     Seed,
     Set,
+    Tracker,
     overrides_of,
 )
 
@@ -47,6 +48,7 @@ def train(  # noqa: PLR0913 - Typer reads the flags from the signature
     batch_size: BatchSize = None,
     device: Device = None,
     mixed_precision: MixedPrecision = None,
+    tracker: Tracker = None,
     resume: Resume = None,
     dry_run: DryRun = False,
     print_config: PrintConfig = False,
@@ -62,6 +64,7 @@ def train(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix train -p cifar100-r18 --data-dir ~/data --epochs 400
     $ automix train -p cifar100-r18 --data-dir ~/data --method cutmix
     $ automix train --config mine.toml --set optimizer.lr=0.05 --print-config
+    $ automix train --preset digits-tiny --tracker tensorboard
     $ automix train --resume
     """
     from automix_cli.commands import train as command
@@ -80,5 +83,6 @@ def train(  # noqa: PLR0913 - Typer reads the flags from the signature
         batch_size=batch_size,
         device=device,
         mixed_precision=mixed_precision,
+        tracker=",".join(tracker) if tracker else None,
     )
     command.run(overrides, TrainRequest(resume, dry_run, print_config, as_json))

@@ -53,6 +53,14 @@ Maps = Annotated[
     bool, typer.Option("--maps", help="Draw what the mix block makes its masks of, too.")
 ]
 
+Progress = Annotated[
+    bool,
+    typer.Option(
+        "--progress",
+        help="Instead, draw the masks that a run kept while it trained, finished or not.",
+    ),
+]
+
 
 def visualize_masks(  # noqa: PLR0913 - Typer reads the flags from the signature
     *,
@@ -67,6 +75,7 @@ def visualize_masks(  # noqa: PLR0913 - Typer reads the flags from the signature
     seed: DrawSeed = 0,
     background: Background = "light",
     maps: Maps = False,
+    progress: Progress = False,
     sets: Set = None,
     data_dir: DataDir = None,
     device: Device = None,
@@ -81,6 +90,7 @@ def visualize_masks(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix visualize-masks runs/mine --images a.jpg b.jpg --background dark
     $ automix visualize-masks runs/mine --classes cat,dog --pairs 12 -o cats
     $ automix visualize-masks --checkpoint runs/automix --checkpoint runs/samix --indices 3,17
+    $ automix visualize-masks runs/mine --progress --background dark
     """
     from automix_cli.commands import visualize_masks as command
     from automix_cli.commands.requests import MasksRequest, PairsRequest
@@ -93,6 +103,7 @@ def visualize_masks(  # noqa: PLR0913 - Typer reads the flags from the signature
         ratios=ratios,
         background=background,
         maps=maps,
+        progress=progress,
         output_dir=output_dir,
         as_json=as_json,
     )

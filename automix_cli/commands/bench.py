@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from automix_cli.commands.bench_request import BenchRequest
 from automix_cli.commands.bench_setups import (
     PLAIN,
     VANILLA,
+    Grown,
     Setup,
     arms,
     grown_arms,
@@ -62,7 +64,7 @@ def run(overrides: Overrides, request: BenchRequest) -> None:
     if request.folder is not None:
         report_folder(request.folder)  # before anything is measured
     chosen, grown = arms(request), grown_arms(request)
-    for arm in grown:
+    for arm, _ in grown:
         settings_of(arm, overrides)  # said before anything is measured
     setups = [set_up(arm, overrides, request.num_classes) for arm in chosen]
     if setups[0].prepared.training.accelerator.num_processes > 1:
@@ -169,12 +171,12 @@ def memory_of(arm: Arm, overrides: Overrides, request: BenchRequest) -> int | No
 
 
 def growth(
-    grown: Sequence[Arm], overrides: Overrides, request: BenchRequest
+    grown: Sequence[Grown], overrides: Overrides, request: BenchRequest
 ) -> list[dict[str, Any]]:
     """Seconds, memory and arithmetic of the step at each value of `--grow`, in turns."""
     if not grown:
         return []
-    setups = [set_up(arm, overrides, request.num_classes) for arm in grown]
+    setups = [set_up(arm, overrides, num_classes) for arm, num_classes in grown]
     rounds = in_turns([setup.seconds_of for setup in setups], request.rounds)
     return [
         {
@@ -182,9 +184,11 @@ def growth(
             "seconds": list(taken.values),
             "batch_size": setup.prepared.settings.train.batch_size,
             "flops": count_flops(lambda setup=setup: setup.take_step(0)),
-            "peak_memory_bytes": memory_of(arm, overrides, request),
+            "peak_memory_bytes": memory_of(
+                arm, overrides, replace(request, num_classes=num_classes)
+            ),
         }
-        for arm, setup, taken in zip(grown, setups, rounds, strict=True)
+        for (arm, num_classes), setup, taken in zip(grown, setups, rounds, strict=True)
     ]
 
 

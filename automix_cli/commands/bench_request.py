@@ -12,7 +12,8 @@ class BenchRequest:
         rounds: How often each configuration takes a step, after one that does not count.
         versus: Methods to time in turns with the one asked for.
         versus_settings: `NAME: KEY=VALUE, ...` texts, each a configuration of its own.
-        grow: `KEY=VALUE,VALUE,...`: the step at each of these values too; None: no growth.
+        grow: `KEY=VALUE,VALUE,...`: the step at each of these values too, of a setting or of
+            `classes`; None: no growth.
         num_classes: Classes of the images that are made up.
         folder: Where `bench.json` and the figure of `grow` go; None: nowhere.
         memory: Measure the peak memory of each configuration, in a process of its own.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -34,6 +34,8 @@ PLAIN = Arm("vanilla, float32, contiguous", "--vs", "vanilla", PLAIN_SETS)
 """Plain training as everybody has it: the unit of the published comparisons of cost."""
 
 BATCHES_OF_IMAGES = 2
+CLASSES = "classes"
+"""What `--grow` calls the number of classes, which is the data's and no setting."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,18 @@ def arms(request: BenchRequest) -> list[Arm]:
     return list({arm.name: arm for arm in wanted}.values())
 
 
-def grown_arms(request: BenchRequest) -> list[Arm]:
+class Grown(NamedTuple):
+    """The configuration asked for, at one value of what grows."""
+
+    arm: Arm
+    num_classes: int
+
+
+def grown_arms(request: BenchRequest) -> list[Grown]:
     """The configuration asked for at each value of `--grow`.
 
     Raises:
-        SettingsError: it is not `KEY=VALUE,VALUE,...`.
+        SettingsError: it is not `KEY=VALUE,VALUE,...`, or a number of classes is below 2.
     """
     if request.grow is None:
         return []
@@ -93,7 +102,18 @@ def grown_arms(request: BenchRequest) -> list[Arm]:
             f"`--grow {request.grow}` must be KEY=VALUE,VALUE,...",
             hint="for example `--grow train.batch_size=25,50,100`",
         )
-    return [Arm(f"{key}={value}", "--grow", None, (f"{key}={value}",)) for value in listed]
+    texts = [f"{key}={value}" for value in listed]
+    if key != CLASSES:
+        return [Grown(Arm(text, "--grow", None, (text,)), request.num_classes) for text in texts]
+    if not all(value.isdecimal() and int(value) >= 2 for value in listed):
+        raise SettingsError(
+            f"`--grow {request.grow}` must list whole numbers of at least 2",
+            hint="for example `--grow classes=10,100,1000`",
+        )
+    return [
+        Grown(Arm(text, "--grow", None), int(value))
+        for text, value in zip(texts, listed, strict=True)
+    ]
 
 
 def set_up(arm: Arm, overrides: Overrides, num_classes: int) -> Setup:
@@ -133,6 +153,7 @@ def watched_calls(setup: Setup) -> Sequence[Watched]:
     training = setup.prepared.training
     method: Any = training.accelerator.unwrap_model(training.model)
     calls = [
+        Watched(training.batches, "at", ("data",)),
         Watched(training.optimizer, "step", ("optimizer",)),
         Watched(method, "update_momentum", ("momentum update",)),
     ]

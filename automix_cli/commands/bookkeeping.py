@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ from torch import Tensor
 from automix_cli import build
 from automix_cli.commands.books import Books
 from automix_cli.commands.heads import accuracy_record
+from automix_cli.commands.mask_progress import MaskProgress
 from automix_cli.data.batches import evaluation_batches
 from automix_cli.data.datasets import DataSplits, Images
 from automix_cli.engine.checkpoint import save_classifier
@@ -25,8 +25,7 @@ from automix_cli.reporting import records
 from automix_cli.settings.mix import LEARNED
 
 Labelled = Iterable[tuple[Tensor, Tensor]]
-NUM_IMAGES_FOR_BATCH_NORM = 10_000
-"""Training images that re-estimate batch norm when `mix.momentum_buffers` is `precise`."""
+NUM_IMAGES_FOR_BATCH_NORM = 10_000  # that re-estimate it when `mix.momentum_buffers` is `precise`
 
 
 @dataclass(kw_only=True)
@@ -38,6 +37,7 @@ class Bookkeeper(Books):
     """
 
     splits: DataSplits
+    masks: MaskProgress | None  # None on every process but the main one
 
     @property
     def method(self) -> AutoMix | AdAutoMix | RivalTraining:
@@ -76,6 +76,11 @@ class Bookkeeper(Books):
             self.progress.accuracies(self.state.step, split, shown, is_best=chooses)
         self.restart_clock()
         return is_best
+
+    def keep_with_checkpoint(self) -> None:
+        """Keep the masks drawn so far."""
+        if self.masks is not None:
+            self.masks.keep(self.state.step)
 
     def description(self) -> dict[str, Any]:
         """What checkpoints say of the data."""
@@ -130,6 +135,8 @@ class Bookkeeper(Books):
 
     def finish(self) -> dict[str, Any]:
         """Write the portable classifier and the summary; the run is then finished."""
+        if self.masks is not None:
+            self.masks.draw()
         summary = self.summary()
         if self.training.accelerator.is_main_process:
             weights = self.method.momentum_classifier.state_dict()
@@ -149,20 +156,9 @@ class Bookkeeper(Books):
             "best_chosen_on": "the test set"
             if self.judged_on == "test"
             else "a held-out part of the training set",
-            "median_of_last_ten": self.median_of_last_ten(),
-        }
-
-    def median_of_last_ten(self) -> dict[str, float]:
-        """Median test top-1 of the last ten evaluations by head: what the literature prints."""
-        if self.metrics is None:
-            return {}
-        lines = [
-            each for each in records.read_metrics(self.metrics.path) if each["split"] == "test"
-        ]
-        heads = [name for name in lines[-1] if name.endswith("/top1")]
-        return {
-            head.removesuffix("/top1"): statistics.median(each[head] for each in lines[-10:])
-            for head in heads
+            "median_of_last_ten": {}
+            if self.metrics is None
+            else records.median_of_last_ten(self.metrics.path),
         }
 
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from automix_cli.engine.checkpoint import Checkpoint, Header, save_checkpoint
+from automix_cli.engine.checkpoint import Checkpoint, Header
+from automix_cli.engine.checkpoint_writer import CheckpointWriter
 from automix_cli.engine.loop import Hooks, Training, TrainState
 from automix_cli.engine.runtime import Accelerator, StopRequest, peak_memory_bytes
+from automix_cli.engine.trackers import Trackers, start_trackers
 from automix_cli.reporting import records
 from automix_cli.reporting.progress import TrainProgress, say
 from automix_cli.settings import Settings
-from automix_cli.settings.toml import as_saved
+from automix_cli.settings.toml import as_saved, flatten
 
 
 @dataclass(kw_only=True)
@@ -30,14 +32,20 @@ class Books(ABC):
     state: TrainState
     folder: Path
     metrics: records.Metrics | None  # None on every process but the main one
+    trackers: Trackers  # those of every process but the main one are none
     progress: TrainProgress
     init: dict[str, Any] | None  # what is said of the weights that the run began with
     timed_since: float = 0.0
     timed_step: int = 0
+    writer: CheckpointWriter = field(default_factory=CheckpointWriter)
 
     @abstractmethod
     def evaluate(self) -> bool:
         """Measure on the images to be judged on, and say whether it is the best so far."""
+
+    @abstractmethod
+    def keep_with_checkpoint(self) -> None:
+        """Keep what else must be there when a run goes on from the checkpoint of this step."""
 
     @abstractmethod
     def description(self) -> dict[str, Any]:
@@ -76,9 +84,10 @@ class Books(ABC):
         return {"step": step, "epoch": step / self.training.batches.steps_per_epoch}
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Add a line to `metrics.jsonl`."""
+        """Add a line to `metrics.jsonl`, then show it in the trackers."""
         if self.metrics is not None:
             self.metrics.append(record)
+        self.trackers.log(record)
 
     def header(self) -> Header:
         """What checkpoints say of the run."""
@@ -93,9 +102,10 @@ class Books(ABC):
 
     def save(self, is_best: bool) -> None:  # noqa: FBT001 - the type of a hook
         """Write `best.pt` before `ckpt.pt`: a kill between the two is made good by resuming."""
-        header = self.header()
-        for name in (records.BEST, records.CHECKPOINT) if is_best else (records.CHECKPOINT,):
-            save_checkpoint(self.folder / name, self.training, self.state, header)
+        self.keep_with_checkpoint()
+        names = (records.BEST, records.CHECKPOINT) if is_best else (records.CHECKPOINT,)
+        paths = [self.folder / name for name in names]
+        self.writer.save(paths, self.training, self.state, self.header())
         self.restart_clock()
 
     def account(self) -> dict[str, Any]:
@@ -142,3 +152,18 @@ def announce_resume(checkpoint: Checkpoint, accelerator: Accelerator, total_step
             f"warning: the run had {before} process(es), now {accelerator.num_processes}: the same "
             "images in the same order, but other pairings than if it had never stopped",
         )
+
+
+def trackers_of(settings: Settings, accelerator: Accelerator, folder: Path, step: int) -> Trackers:
+    """The trackers that the settings name; none on every process but the main one.
+
+    Raises:
+        SettingsError: one cannot start.
+    """
+    return start_trackers(
+        settings.train.tracker_names if accelerator.is_main_process else (),
+        folder,
+        flatten(as_saved(settings)),
+        step=step,
+        warn=say,
+    )

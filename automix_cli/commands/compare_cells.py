@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -26,10 +27,7 @@ from automix_cli.settings.problems import shown
 from automix_cli.settings.toml import changed_keys, moves_result
 
 _LEFT_BEFORE_A_CHECKPOINT = {
-    records.SETTINGS,
-    "origins.json",
-    "environment.json",
-    records.METRICS,
+    *(records.SETTINGS, "origins.json", "environment.json", records.METRICS, records.MASKS),
 }
 
 
@@ -114,7 +112,7 @@ def state_of(cell: Cell) -> State:
 def clear(cell: Cell) -> None:
     """Remove what a training left that ended before its first checkpoint; `state_of` looked."""
     for each in cell.folder.iterdir() if cell.folder.exists() else ():
-        each.unlink()
+        shutil.rmtree(each) if each.name == records.MASKS else each.unlink()
 
 
 def _is_of_a_young_run(path: Path) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from automix_cli.errors import CheckpointError, DataError, SettingsError
 from automix_cli.reporting import records
 from automix_cli.reporting.comparison import DETECTION_MEASURES, RunResult
+from automix_cli.reporting.training_cost import training_cost
 from automix_cli.settings import Settings
 from automix_cli.settings.layering import Overrides, file_layer, load
 from automix_cli.settings.methods import OWN
@@ -92,18 +93,13 @@ def _measures(summary: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _costs(folder: Path, summary: Mapping[str, Any]) -> dict[str, float]:
-    """Cost of training alone: the windows of `metrics.jsonl` leave evaluation and saving out."""
     costs = {"peak_memory_bytes": float(summary["peak_memory_bytes"])}
     path = folder / records.METRICS
-    lines = list(records.read_metrics(path)) if path.is_file() else []
-    seconds, images, last = 0.0, 0.0, 0
-    for line in (each for each in lines if each["split"] == "train"):
-        of_window = (line["step"] - last) * line["seconds_per_step"]
-        seconds, images = seconds + of_window, images + of_window * line["images_per_second"]
-        last = line["step"]
-    if seconds > 0:
-        costs["seconds_per_epoch"] = seconds / last * summary["step"] / summary["epochs"]
-        costs["images_per_second"] = images / seconds
+    training = training_cost(records.read_metrics(path)) if path.is_file() else None
+    if training is not None:
+        of_step = training.seconds / training.steps
+        costs["seconds_per_epoch"] = of_step * summary["step"] / summary["epochs"]
+        costs["images_per_second"] = training.images_per_second
     return costs
 
 

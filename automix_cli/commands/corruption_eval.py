@@ -69,7 +69,7 @@ def evaluate_corruptions(
         else:
             # its images are cut already, and are not to be resized again
             subject = replace(subject, view=replace(subject.view, crop_ratio=1.0))
-            suite = photograph_suite(settings, request, subject.class_names, subject.view.size)
+            suite = photograph_suite(settings, request, subject.test, subject.view.size)
     meter = _Meter(subject, settings, accelerator)
     if suite.clean is not None:  # clean and corrupted accuracy are of the same images
         subject = replace(subject, clean_top1=meter.accuracy([suite.clean]).top1)

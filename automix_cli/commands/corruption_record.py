@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from automix_cli.commands.corruption_suites import Suite
+from automix_cli.data.parts import Images
 from automix_cli.data.recipe import View
 from automix_cli.errors import DataError, SettingsError
 from automix_cli.evaluation.accuracy import Accuracy
@@ -37,14 +38,14 @@ class Subject:
 
     Attributes:
         predict: Images `(n, c, h, w)` to logits.
-        class_names: Name of each class, in label order.
+        test: The clean test images.
         view: How it is shown clean images.
         checkpoint: Where it comes from.
         clean_top1: Its accuracy on the clean test images, in [0, 1].
     """
 
     predict: Callable[[Tensor], Tensor]
-    class_names: tuple[str, ...]
+    test: Images
     view: View
     checkpoint: Path
     clean_top1: float
@@ -82,6 +83,7 @@ def make_record(
         "is_generated": suite.meta is not None,
         "origin": _origin(suite),
         "identity": identity,
+        "differences": None if suite.meta is None else suite.meta.get("differences"),
         "severities": list(suite.severities),
         "num_images": suite.num_images,
         "is_partial": suite.is_partial,

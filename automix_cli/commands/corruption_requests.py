@@ -12,7 +12,8 @@ class CorruptionsRequest:
     """What `automix corruptions make` is asked for.
 
     Args:
-        folder: Where the files are written; None is a folder of its own under the data folder.
+        folder: Where the files are written; None is a folder of its own in the data folder.
+        suite: `cifar-c`, `imagenet-c` or `tiny-imagenet-c`.
         corruptions: Names; none means all.
         severities: From 1 to 5.
         seed: Seed of all draws.
@@ -23,6 +24,7 @@ class CorruptionsRequest:
     """
 
     folder: Path | None = None
+    suite: str = "cifar-c"
     corruptions: tuple[str, ...] = ()
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
     seed: int = 0

@@ -10,19 +10,22 @@ from typing import Any
 import numpy as np
 import torch
 
+from automix_cli.commands.corruption_batches import Wanted
 from automix_cli.commands.corruption_files import (
-    Wanted,
     generated_folder,
     load_test,
     make_files,
     require_cifar,
 )
+from automix_cli.commands.corruption_photographs import make_photographs, photograph_folder
 from automix_cli.commands.corruption_requests import CorruptedEvaluation
 from automix_cli.data import corrupted_folders
 from automix_cli.data.cifar import CifarName
 from automix_cli.data.corrupted_official import FOLDERS
 from automix_cli.data.corrupted_reading import open_corrupted
+from automix_cli.data.image_files import ImageFiles
 from automix_cli.data.image_set import ImageSet
+from automix_cli.data.parts import Images
 from automix_cli.errors import SettingsError
 from automix_cli.evaluation.corruptions import CORRUPTIONS
 from automix_cli.reporting.progress import say
@@ -110,14 +113,17 @@ def _cifar_folder(name: CifarName, settings: Settings, request: CorruptedEvaluat
 
 
 def photograph_suite(
-    settings: Settings, request: CorruptedEvaluation, class_names: tuple[str, ...], size: int
+    settings: Settings, request: CorruptedEvaluation, test: Images, size: int
 ) -> Suite:
-    """Find ImageNet-C or Tiny-ImageNet-C, as downloaded.
+    """Find or make ImageNet-C or Tiny-ImageNet-C.
+
+    They are in the folder asked for, or the published ones in the data folder, or generated ones,
+    which are made of the test images when there are none.
 
     Args:
         settings: Where the data are.
         request: Which suite, and in which folder.
-        class_names: Names of the classes' folders, in label order.
+        test: The clean test images, of the classes that the classifier knows.
         size: Height and width that the classifier sees.
 
     Raises:
@@ -130,17 +136,32 @@ def photograph_suite(
             " of the first classes"
         )
     title = corrupted_folders.FOLDERS[request.suite]
-    folder = (request.folder or settings.data.dir / title).expanduser()
-    found = corrupted_folders.open_corrupted_folders(folder, tuple(CORRUPTIONS), class_names, size)
+    folder = _photograph_folder(settings, request, test)
+    found = corrupted_folders.open_corrupted_folders(
+        folder, tuple(CORRUPTIONS), test.class_names, size
+    )
     return Suite(
         name=request.suite,
         title=title,
         folder=folder,
         corruptions=found.names,
-        severities=corrupted_folders.SEVERITIES,
+        severities=found.severities,
         num_images=found.num_images,
         is_partial=False,
-        meta=None,
+        meta=found.meta,
         images=found.image_sets,
         clean=None,
     )
+
+
+def _photograph_folder(settings: Settings, request: CorruptedEvaluation, test: Images) -> Path:
+    if request.folder is not None:
+        return request.folder.expanduser()
+    published = settings.data.dir.expanduser() / corrupted_folders.FOLDERS[request.suite]
+    if published.is_dir() or not isinstance(test, ImageFiles):
+        return published
+    folder = photograph_folder(settings.data, request.suite)
+    say(f"there is no `{published}`: images are generated in `{folder}`, unless they are there")
+    wanted = Wanted(suite=request.suite, frost_dir=request.frost_dir)
+    make_photographs(folder, settings.data, test, wanted)
+    return folder

@@ -42,6 +42,9 @@ class DetectionBooks(Books):
         model = self.training.accelerator.unwrap_model(self.training.model)
         return cast(DetectorTraining, model)
 
+    def keep_with_checkpoint(self) -> None:
+        """Nothing: a detector's checkpoint is the whole truth."""
+
     def description(self) -> dict[str, Any]:
         """What checkpoints say of the data."""
         return self.splits.description()

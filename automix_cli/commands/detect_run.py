@@ -18,7 +18,7 @@ from automix_cli.build.detection import (
     detector_values_at,
 )
 from automix_cli.build.starting import Start
-from automix_cli.commands.books import announce_resume, opened_metrics
+from automix_cli.commands.books import announce_resume, opened_metrics, trackers_of
 from automix_cli.commands.detect_books import DETECTOR, PAGE, PREDICTIONS, DetectionBooks
 from automix_cli.commands.detect_request import DetectRequest
 from automix_cli.commands.starting_weights import read_start
@@ -26,6 +26,7 @@ from automix_cli.commands.training_run import accelerator_for, checkpoint_of, ne
 from automix_cli.engine.checkpoint import Checkpoint, restore
 from automix_cli.engine.loop import Training, TrainState, fit
 from automix_cli.engine.runtime import Accelerator, StopRequest, prepare, seed_initialisation
+from automix_cli.engine.trackers import require_installed
 from automix_cli.errors import CheckpointError, Interrupted
 from automix_cli.reporting import records
 from automix_cli.reporting.detection_tables import precision_table
@@ -44,6 +45,7 @@ def run(settings: Settings, origins: Origins, resumed: Path | None, request: Det
         resumed: Folder of the run to go on with; None starts one.
         request: What to show.
     """
+    require_installed(settings.train.tracker_names)
     checkpoint = checkpoint_of(resumed, settings)
     accelerator = accelerator_for(settings)
     start = None
@@ -128,23 +130,25 @@ def carry_out(
     silent = not accelerator.is_main_process
     progress = TrainProgress(plan.total_steps, state.step, plan.steps_per_epoch, is_silent=silent)
     init = None if start is None else {**start.said(), "new_heads": ["detector"]}
-    books = DetectionBooks(
-        settings=settings,
-        splits=splits,
-        training=training,
-        state=state,
-        folder=folder,
-        metrics=metrics,
-        progress=progress,
-        init=init if checkpoint is None else checkpoint.header.init,
-    )
-    stop = StopRequest(accelerator)
-    try:
-        with progress, stop:
-            fit(training, plan, state, books.hooks(stop))
-    except Interrupted as stopped:
-        stopped.hint = "`automix detect --resume` goes on from here, as if never stopped"
-        raise
+    with closing(trackers_of(settings, accelerator, folder, state.step)) as trackers:
+        books = DetectionBooks(
+            settings=settings,
+            splits=splits,
+            training=training,
+            state=state,
+            folder=folder,
+            metrics=metrics,
+            trackers=trackers,
+            progress=progress,
+            init=init if checkpoint is None else checkpoint.header.init,
+        )
+        stop = StopRequest(accelerator)
+        try:
+            with progress, stop, books.writer:
+                fit(training, plan, state, books.hooks(stop))
+        except Interrupted as stopped:
+            stopped.hint = "`automix detect --resume` goes on from here, as if never stopped"
+            raise
     return books.finish()
 
 

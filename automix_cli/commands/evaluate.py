@@ -163,7 +163,7 @@ class Evaluation:
         viewer = self.viewer
         subject = Subject(
             self.network,
-            class_names=tuple(self.trained.dataset["class_names"]),
+            test=self.splits.test,
             view=build.view(viewer.data, viewer.mean, viewer.std, viewer.size),
             checkpoint=self.trained.path,
             clean_top1=clean_top1,

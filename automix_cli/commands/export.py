@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from automix_cli.commands.export_card import CARD, write_card
 from automix_cli.commands.export_formats import (
     ENDINGS,
     WRITERS,
@@ -21,9 +18,11 @@ from automix_cli.commands.export_formats import (
     refuse_what_onnx_lacks,
 )
 from automix_cli.commands.export_verification import TEST, Expectation, verify
+from automix_cli.commands.file_written import written_at_last
+from automix_cli.commands.hub import push, refuse_what_cannot_be_pushed
 from automix_cli.commands.judged_images import Viewer, load_judged
-from automix_cli.commands.requests import ExportRequest
 from automix_cli.commands.robustness_subject import chosen_images
+from automix_cli.commands.ship_requests import ExportRequest
 from automix_cli.commands.trained import (
     Trained,
     chosen_checkpoint,
@@ -75,7 +74,7 @@ def run(overrides: Overrides, request: ExportRequest) -> None:
             for reader in readers
         ]
         num_bytes = partial.stat().st_size
-    content = {
+    content: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "checkpoint": str(path),
         "file": str(target),
@@ -85,7 +84,20 @@ def run(overrides: Overrides, request: ExportRequest) -> None:
         "checks": checks,
         **shipment.metadata["export"],
     }
-    if request.as_json:
+    card = write_card(trained, shipment, content, request.license)
+    content["card"] = str(card)
+    try:
+        if request.hub_repo is not None:
+            content["hub"] = {"repo": request.hub_repo, "url": None}
+            files = {target.name: target, CARD: card}
+            content["hub"]["url"] = push(request.hub_repo, files, private=request.private)
+    finally:  # what was exported is there, and shown, even if it could not be pushed
+        show(content, as_json=request.as_json)
+
+
+def show(content: dict[str, Any], *, as_json: bool) -> None:
+    """Tables for people, or JSON for programs."""
+    if as_json:
         sys.stdout.write(json.dumps(content, indent=2) + "\n")
     else:
         print_tables(*export_table(content))
@@ -106,6 +118,10 @@ def refuse_what_makes_no_sense(request: ExportRequest) -> None:
             f"`--format {request.format}` holds weights alone: nothing can be put before or after",
             hint="leave out `--normalize` and `--softmax`, or take `--format onnx`",
         )
+    if request.private and request.hub_repo is None:
+        raise SettingsError("`--private` is about a repository, give `--push-to-hub` too")
+    if request.hub_repo is not None:
+        refuse_what_cannot_be_pushed(request.hub_repo)
     if request.format == "onnx":
         refuse_what_onnx_lacks(request.opset)
 
@@ -217,33 +233,3 @@ def who_reads(file_format: str, spec: ClassifierSpec) -> list[str]:
         return ["automix"]
     theirs = is_torchvision_resnet(spec.backbone, spec.stem, spec.in_channels)
     return ["timm", "torchvision"] if theirs else ["timm"]
-
-
-@contextmanager
-def written_at_last(target: Path, *, force: bool) -> Iterator[Path]:
-    """Give a file of the same name to write; on success it becomes `target`, else it is gone.
-
-    Raises:
-        SettingsError: `target` exists and `force` is not set, or its folder cannot be written to.
-    """
-    if target.exists() and not force:
-        raise SettingsError(
-            f"`{target}` exists", hint="give `--force` to replace it, or another `-o FILE`"
-        )
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        holder = TemporaryDirectory(prefix=".automix-export-", dir=target.parent)
-    except OSError as problem:
-        raise SettingsError(
-            f"cannot write to the folder `{target.parent}`: {problem}",
-            hint="name a file elsewhere with `-o FILE`",
-        ) from problem
-    with holder as folder:
-        partial = Path(folder) / target.name
-        try:
-            yield partial
-            with partial.open("rb+") as file:
-                os.fsync(file.fileno())
-            partial.replace(target)
-        except OSError as problem:
-            raise SettingsError(f"cannot write `{target}`: {problem}") from problem

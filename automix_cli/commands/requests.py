@@ -153,6 +153,7 @@ class MasksRequest:
         ratios: Shares of the first image, separated by commas.
         background: `light` or `dark`.
         maps: Draw value and attention maps too.
+        progress: Draw the masks that a run kept in training, and nothing else.
         output_dir: Folder of figures and numbers; None for one beside the checkpoint, or none with
             `as_json`.
         as_json: Write the numbers to stdout as JSON.
@@ -165,6 +166,7 @@ class MasksRequest:
     ratios: str = "0,0.3,0.5,0.7,1"
     background: str = "light"
     maps: bool = False
+    progress: bool = False
     output_dir: Path | None = None
     as_json: bool = False
 
@@ -228,33 +230,4 @@ class CompareRequest:
     variants: tuple[str, ...] = ()
     folder: Path | None = None
     launcher: str | None = None
-    as_json: bool = False
-
-
-@dataclass(frozen=True)
-class ExportRequest:
-    """What `automix export` is asked for.
-
-    Args:
-        run: Run folder; None with no checkpoint means the newest finished run.
-        checkpoint: Checkpoint file to export instead of a run's own.
-        format: Name of the format.
-        normalize: Put mean and standard deviation inside.
-        softmax: Give probabilities instead of logits.
-        output: The file; None for one beside the checkpoint.
-        force: Replace a file that exists.
-        opset: Version of ONNX's operators.
-        verify_images: Test images to compare before and after.
-        as_json: Write the result to stdout as JSON.
-    """
-
-    run: Path | None = None
-    checkpoint: Path | None = None
-    format: str = "onnx"
-    normalize: bool = False
-    softmax: bool = False
-    output: Path | None = None
-    force: bool = False
-    opset: int = 18
-    verify_images: int = 256
     as_json: bool = False

@@ -12,7 +12,8 @@ from typing import Any, cast
 from automix_cli import build
 from automix_cli.build.starting import Start
 from automix_cli.commands.bookkeeping import Bookkeeper
-from automix_cli.commands.books import announce_resume, opened_metrics
+from automix_cli.commands.books import announce_resume, opened_metrics, trackers_of
+from automix_cli.commands.mask_progress import mask_progress
 from automix_cli.commands.rehearsal import rehearse
 from automix_cli.commands.requests import TrainRequest
 from automix_cli.commands.starting_weights import announce_start, describe, read_start
@@ -28,6 +29,7 @@ from automix_cli.engine.runtime import (
     said_by_main,
     seed_initialisation,
 )
+from automix_cli.engine.trackers import require_installed
 from automix_cli.errors import CheckpointError
 from automix_cli.reporting import records
 from automix_cli.reporting.progress import TrainProgress, say
@@ -57,6 +59,7 @@ def run(settings: Settings, origins: Origins, resumed: Path | None, request: Tra
         resumed: Folder of the run to go on with; None starts one.
         request: What to show.
     """
+    require_installed(settings.train.tracker_names)
     checkpoint = checkpoint_of(resumed, settings)
     prepared = prepare_run(settings, reads_init=checkpoint is None)
     accelerator = prepared.training.accelerator
@@ -190,10 +193,12 @@ def carry_out(prepared: Prepared, folder: Path, checkpoint: Checkpoint | None) -
     accelerator = training.accelerator
     state = TrainState() if checkpoint is None else restore(checkpoint, training)
     metrics = opened_metrics(folder, accelerator, checkpoint)
+    masks = None
     if accelerator.is_main_process:
         announce(prepared, folder)
         if checkpoint is not None:
             announce_resume(checkpoint, accelerator, plan.total_steps)
+        masks = mask_progress(prepared.settings, prepared.splits, training, folder, state.step)
     progress = TrainProgress(
         plan.total_steps,
         state.step,
@@ -201,19 +206,24 @@ def carry_out(prepared: Prepared, folder: Path, checkpoint: Checkpoint | None) -
         is_silent=not accelerator.is_main_process,
     )
     init = prepared.init if checkpoint is None else checkpoint.header.init
-    books = Bookkeeper(
-        settings=prepared.settings,
-        splits=prepared.splits,
-        training=training,
-        state=state,
-        folder=folder,
-        metrics=metrics,
-        progress=progress,
-        init=init,
-    )
-    stop = StopRequest(accelerator)
-    with progress, stop:
-        fit(training, plan, state, books.hooks(stop))
+    with closing(trackers_of(prepared.settings, accelerator, folder, state.step)) as trackers:
+        books = Bookkeeper(
+            settings=prepared.settings,
+            splits=prepared.splits,
+            training=training,
+            state=state,
+            folder=folder,
+            metrics=metrics,
+            trackers=trackers,
+            progress=progress,
+            masks=masks,
+            init=init,
+        )
+        if masks is not None:
+            masks.take_if_due(state.step)
+        stop = StopRequest(accelerator)
+        with progress, stop, books.writer:
+            fit(training, plan, state, books.hooks(stop))
     return books.finish()
 
 

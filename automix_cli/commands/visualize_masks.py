@@ -6,6 +6,7 @@ import json
 import sys
 from typing import Any
 
+from automix_cli.commands import mask_redrawing
 from automix_cli.commands.judged_images import load_judged
 from automix_cli.commands.mask_methods import (
     Source,
@@ -43,6 +44,9 @@ def run(overrides: Overrides, request: MasksRequest) -> None:
         AutoMixError: anything a person can mend; the exit code says what kind.
     """
     ratios, background = chosen_ratios(request.ratios), chosen_background(request.background)
+    if request.progress:
+        mask_redrawing.run(request, background)
+        return
     check_pairs_request(request.pairs)
     sources = read_sources(overrides, request)
     names = chosen_methods(request.methods, sources)

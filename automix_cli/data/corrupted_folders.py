@@ -3,6 +3,7 @@
 ```text
 ImageNet-C/
   <corruption>/<severity 1 to 5>/<class>/<image>.JPEG
+  meta.json   only where automix has made them: how
 ```
 
 The archives' own levels (`noise/gaussian_noise/...`) may be there or not. Images are decoded as
@@ -15,10 +16,13 @@ Legend: n images, h w pixels.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from automix_cli.data.clean_photographs import folder_of
+from automix_cli.data.corrupted_reading import read_meta
 from automix_cli.data.image_set import ImageSet, image_set_from_arrays
 from automix_cli.errors import DataError
 
@@ -41,6 +45,8 @@ class CorruptedFolders:
         class_names: Name of each class's folder, in label order.
         size: Height and width that the classifier sees.
         num_images: Images of a severity, the same for all.
+        severities: Those there are, ascending.
+        meta: How automix made them, or None for images that it did not make.
     """
 
     folder: Path
@@ -48,6 +54,8 @@ class CorruptedFolders:
     class_names: tuple[str, ...]
     size: int
     num_images: int
+    severities: tuple[int, ...]
+    meta: dict[str, Any] | None
 
     def image_sets(self, name: str, severity: int) -> Iterator[ImageSet]:
         """Go through the images of a corruption and severity, class by class.
@@ -83,6 +91,8 @@ def open_corrupted_folders(
     Raises:
         DataError: there is none of the corruptions, or the classes are others.
     """
+    meta = read_meta(folder)
+    severities = SEVERITIES if meta is None else tuple(meta["severities"])
     names = tuple(name for name in wanted if _place(folder, name).is_dir())
     if not names:
         raise DataError(
@@ -90,10 +100,10 @@ def open_corrupted_folders(
             hint="it must hold <corruption>/<severity>/<class>/<image>.JPEG",
         )
     for name in names:
-        for severity in SEVERITIES:
+        for severity in severities:
             _check_classes(_place(folder, name) / str(severity), class_names)
-    num_images = len(_files(_place(folder, names[0]) / str(SEVERITIES[0]), class_names))
-    return CorruptedFolders(folder, names, class_names, size, num_images)
+    num_images = len(_files(_place(folder, names[0]) / str(severities[0]), class_names))
+    return CorruptedFolders(folder, names, class_names, size, num_images, severities, meta)
 
 
 def _place(folder: Path, name: str) -> Path:
@@ -108,7 +118,7 @@ def _check_classes(place: Path, class_names: tuple[str, ...]) -> None:
         found = {each.name for each in place.iterdir() if each.is_dir()}
     except OSError as error:
         raise DataError(f"cannot read `{place}`: {error.strerror}") from error
-    others = sorted(found ^ set(class_names))
+    others = sorted(found ^ set(map(folder_of, class_names)))
     if others:
         raise DataError(
             f"`{place}` holds the folders of {len(found)} classes, the classifier knows"
@@ -122,7 +132,7 @@ def _files(place: Path, class_names: tuple[str, ...]) -> list[tuple[Path, int]]:
     return [
         (path, label)
         for label, name in enumerate(class_names)
-        for path in sorted((place / name).iterdir())
+        for path in sorted((place / folder_of(name)).iterdir())
         if path.suffix.lower() in SUFFIXES
     ]
 

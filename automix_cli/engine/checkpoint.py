@@ -14,18 +14,19 @@ import os
 import pickle
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from automix_cli.engine.loop import Training, TrainState
+from automix_cli.engine.weights import DESCRIPTION, read_described
 from automix_cli.errors import CheckpointError
 
 FORMAT = "automix-checkpoint"
@@ -74,36 +75,62 @@ def written_atomically(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def save_checkpoint(path: Path, training: Training, state: TrainState, header: Header) -> None:
-    """Write everything that resuming needs to `path`; called on every process, the main one writes.
+def checkpoint_content(
+    training: Training, state: TrainState, header: Header
+) -> dict[str, Any] | None:
+    """What a checkpoint holds, tensors shared with the training; None but on the main process.
 
-    Only the running sums of the losses differ between processes: one row of each is kept.
-
-    Raises:
-        CheckpointError: the file cannot be written (full disk, read-only folder); the old one
-            stays.
+    Called on every process: only their running sums of losses differ, and one row of each is kept.
     """
     accelerator = training.accelerator
     rows = None if state.sums is None else accelerator.gather(state.sums[None])
     if not accelerator.is_main_process:
-        return
-    content = {
-        "format": FORMAT,
-        "version": VERSION,
+        return None
+    return {
         "header": asdict(header),
         "model": accelerator.unwrap_model(training.model).state_dict(),
         "optimizer": training.optimizer.state_dict(),
         "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else None,
-        "state": {**{each.name: getattr(state, each.name) for each in fields(state)}, "sums": rows},
+        "state": {**_plain(state), "sums": rows},
     }
+
+
+def save_imported(path: Path, model: Mapping[str, Tensor], header: Header) -> None:
+    """Write weights that come from elsewhere, with nothing to go on training from.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
+    content = {
+        "header": asdict(header),
+        "model": dict(model),
+        "optimizer": {},
+        "scaler": None,
+        "state": _plain(TrainState()),
+    }
+    write_checkpoint(path, content, hint="free some space, or name a file elsewhere")
+
+
+def _plain(state: TrainState) -> dict[str, Any]:
+    return {each.name: getattr(state, each.name) for each in fields(state)}
+
+
+def write_checkpoint(
+    path: Path,
+    content: Mapping[str, Any],
+    *,
+    hint: str = "free some space and resume; the previous checkpoint is intact",
+) -> None:
+    """Write such content in one step.
+
+    Raises:
+        CheckpointError: it cannot be written (full disk, read-only folder); the old one stays.
+    """
     try:
         with written_atomically(path) as partial:
-            torch.save(content, partial)
+            torch.save({"format": FORMAT, "version": VERSION, **content}, partial)
     except (OSError, RuntimeError) as problem:  # torch reports a full disk as RuntimeError
-        raise CheckpointError(
-            f"cannot write `{path}`: {problem}",
-            hint="free some space and resume; the previous checkpoint is intact",
-        ) from problem
+        raise CheckpointError(f"cannot write `{path}`: {problem}", hint=hint) from problem
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -156,8 +183,13 @@ def restore(checkpoint: Checkpoint, training: Training) -> TrainState:
     """Put model, optimizer and scaler where the checkpoint left them.
 
     Raises:
-        CheckpointError: the checkpoint belongs to another architecture.
+        CheckpointError: the checkpoint belongs to another architecture, or was imported.
     """
+    if not checkpoint.optimizer:
+        raise CheckpointError(
+            f"`{checkpoint.path}` holds imported weights, and nothing to go on training from",
+            hint="it can be evaluated, shown and exported",
+        )
     accelerator = training.accelerator
     load_weights(accelerator.unwrap_model(training.model), checkpoint.model, checkpoint.path)
     training.optimizer.load_state_dict(checkpoint.optimizer)
@@ -196,12 +228,22 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -
 
 
 def save_classifier(path: Path, weights: Mapping[str, Tensor], header: Header) -> None:
-    """Write portable weights; equal weights and settings give equal bytes.
+    """Write portable weights; equal weights and settings give equal bytes."""
+    save_described(path, weights, {"settings": header.settings, "dataset": header.dataset})
 
-    All metadata is one JSON string under one key, because safetensors does not keep keys in order.
+
+def save_described(path: Path, weights: Mapping[str, Tensor], said: Mapping[str, Any]) -> None:
+    """Write tensors as safetensors, in one step; `read_described` reads them.
+
+    Args:
+        path: The file.
+        weights: By name.
+        said: What the header says of them; plain values.
+
+    Raises:
+        CheckpointError: the file cannot be written; the old one stays.
     """
-    kept = {"settings": header.settings, "dataset": header.dataset}
-    metadata = {"automix": json.dumps(kept, sort_keys=True)}
+    metadata = {DESCRIPTION: json.dumps(said, sort_keys=True)}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     try:
         with written_atomically(path) as partial:
@@ -216,18 +258,4 @@ def load_classifier(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         CheckpointError: missing, damaged, or without our metadata.
     """
-    try:
-        opened = cast(Callable[..., Any], safe_open)(path, framework="pt")
-        with opened as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
-    except (OSError, SafetensorError) as problem:
-        raise CheckpointError(
-            f"cannot read `{path}` as safetensors: {problem}", hint="copy the file again"
-        ) from problem
-    if "automix" not in metadata:
-        raise CheckpointError(
-            f"`{path}` was not written by automix: its metadata says nothing of the model",
-            hint="wanted the `classifier.safetensors` of a run",
-        )
-    return weights, json.loads(metadata["automix"])
+    return read_described(path)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import re
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from automix_cli.errors import CheckpointError
+
+DESCRIPTION = "automix"
+"""Name of what the header of a file of ours says: one JSON text, because safetensors does not keep
+the order of several."""
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -33,7 +40,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def read_content(path: Path) -> Any:
-    """Read a safetensors file, or a PyTorch file of tensors and plain values.
+    """Read a safetensors file, or a PyTorch file of tensors and plain values, numpy's numbers too.
 
     Raises:
         CheckpointError: missing, damaged, or something that could run code.
@@ -47,8 +54,10 @@ def read_content(path: Path) -> Any:
     try:
         return _safetensors(path) if path.suffix == ".safetensors" else _pytorch(path)
     except pickle.UnpicklingError as problem:
+        found = re.search(r"GLOBAL (\S+)", str(problem))
+        named = f" (`{found.group(1)}`)" if found else ""
         raise CheckpointError(
-            f"`{path}` holds something other than tensors, and was not loaded",
+            f"`{path}` holds something other than tensors{named}, and was not loaded",
             hint="such a file can run code when opened; wanted tensors alone, best as safetensors",
         ) from problem
     except _DAMAGE as problem:
@@ -74,6 +83,29 @@ def has_metadata(path: Path, key: str) -> bool:
         ) from problem
 
 
+def read_described(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a safetensors file of ours: its tensors, and what its header says of them.
+
+    Raises:
+        CheckpointError: missing, damaged, or without our header.
+    """
+    try:
+        opened = cast(Callable[..., Any], safe_open)(path, framework="pt")
+        with opened as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+    except (OSError, SafetensorError) as problem:
+        raise CheckpointError(
+            f"cannot read `{path}` as safetensors: {problem}", hint="copy the file again"
+        ) from problem
+    if DESCRIPTION not in metadata:
+        raise CheckpointError(
+            f"`{path}` was not written by automix: its metadata says nothing of the model",
+            hint="wanted the `classifier.safetensors` of a run",
+        )
+    return tensors, json.loads(metadata[DESCRIPTION])
+
+
 def write_weights(path: Path, weights: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
     """Write named tensors as safetensors.
 
@@ -97,8 +129,23 @@ def _safetensors(path: Path) -> Any:
 
 
 def _pytorch(path: Path) -> Any:
-    with warnings.catch_warnings(action="ignore"):  # what torch warns of is refused
+    with (
+        warnings.catch_warnings(action="ignore"),  # what torch warns of is refused
+        torch.serialization.safe_globals(list(_NUMBERS)),
+    ):
         return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _numbers() -> Iterator[Any]:
+    """Single numbers of numpy, which logs of a training leave in files; they run no code."""
+    make = np.float64(0).__reduce__()[0]
+    for module in ("numpy.core.multiarray", "numpy._core.multiarray"):  # of numpy 1 and 2
+        yield make, f"{module}.scalar"
+    yield np.dtype
+    yield from (type(np.dtype(each)) for each in ("f8", "f4", "i8", "i4", "bool"))
+
+
+_NUMBERS = tuple(_numbers())
 
 
 _DAMAGE = (

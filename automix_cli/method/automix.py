@@ -33,7 +33,7 @@ from automix_cli.method.early_gradient import with_gradient
 from automix_cli.method.losses import mask_area_loss, mixed_cross_entropy
 from automix_cli.method.masks import area_ratio, fall_back_to_mixup, mix_images, rescale_to_lam
 from automix_cli.method.mix_block import MaskMaker
-from automix_cli.method.momentum import MomentumPair
+from automix_cli.method.momentum import MomentumPair, moves_buffers
 from automix_cli.method.options import AutoMixOptions
 from automix_cli.method.pairing import Draws, Pairing
 
@@ -160,12 +160,13 @@ class AutoMix(MomentumPair):
         """What the momentum classifier sees at the feature stage.
 
         In the reference the clean images run through to the end, though nothing reads the result:
-        it moves the batch-norm buffers of the later stages. `full` does that.
+        it moves the batch-norm buffers of the later stages. `full` does that, if it moves any.
         """
-        if self.options.momentum_clean_pass == "full":
-            features, _unused = self.momentum_classifier.features_and_embed(images)
+        network = self.momentum_classifier
+        if self.options.momentum_clean_pass == "full" and moves_buffers(cast(nn.Module, network)):
+            features, _unused = network.features_and_embed(images)
             return features
-        return self.momentum_classifier.features(images)
+        return network.features(images)
 
     @torch.no_grad()
     def _mask_for_classifier(

@@ -87,6 +87,12 @@ class LearnedPairs:
             mask = self.mix_block.mask(projection, pairing, size, self.upsampling)
         return mix_by_mask(images, mask, pairing.perm)
 
+    def masks(self, images: Float[Tensor, "n c H W"], lam: float) -> Float[Tensor, "n 1 H W"]:
+        """Mask of each image with the other one of its pair, as first image of share `lam`."""
+        mask = self.mix(images, self._pairing(images, lam)).mask
+        assert mask is not None  # a mix block makes nothing else
+        return mask
+
     @property
     def upsampling(self) -> Upsampling:
         """How masks grow; of a random choice, the one that shows what the mix block decided."""

@@ -165,6 +165,12 @@ def stop_tracking(network: nn.Module) -> None:
             module.track_running_stats = False
 
 
+def moves_buffers(network: nn.Module) -> bool:
+    """Whether the network's own forwards move batch-norm buffers, as it is now."""
+    norms = (module for module in network.modules() if isinstance(module, _BatchNorm))
+    return any(norm.training and norm.track_running_stats for norm in norms)
+
+
 @torch.no_grad()
 def estimate_batch_norm(network: nn.Module, batches: Iterable[Float[Tensor, "_ c H W"]]) -> None:
     """Replace batch-norm buffers by the mean statistics of these batches ("precise" batch norm).

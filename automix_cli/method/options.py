@@ -129,7 +129,7 @@ class AutoMixOptions:
     momentum_clean_pass: Literal["full", "early"] = "full"
     """Whether the clean images run through the whole momentum classifier (the reference) or only
     up to the feature stage. The losses are the same; with `early`, its later batch-norm buffers
-    follow mixed images alone."""
+    follow mixed images alone. Where its forwards move no buffers, `full` is `early`."""
 
     one_hot_weight: float = 1.0
     """Weight of the classifier's loss on clean images; >= 0. With 0 it does not see them, and mixed

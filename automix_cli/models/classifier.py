@@ -116,6 +116,20 @@ class Classifier(Freezable):
         """
         return stages_to_change(self.backbone, len(self._stages))
 
+    def named_stages(self) -> list[tuple[nn.Module, int, int]]:
+        """The modules that give the feature maps, with height and width of the maps.
+
+        Empty where the backbone does not name them.
+        """
+        stated = getattr(self.backbone, "feature_info", ())
+        if len(stated) != len(self._stages) or not all("module" in each for each in stated):
+            return []
+        modules = [self.backbone.get_submodule(each["module"]) for each in stated]
+        return [
+            (module, height, width)
+            for module, (_, height, width) in zip(modules, self._stages, strict=True)
+        ]
+
     def embed_changed(
         self, images: Tensor, stage: int, change: Callable[[Tensor], Tensor]
     ) -> Tensor:

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from automix_cli.reporting.figures import SEQUENTIAL, style
+from automix_cli.reporting.figures import SEQUENTIAL, Background, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw_heat_map(record: Mapping[str, Any]) -> Figure:
+def draw_heat_map(record: Mapping[str, Any], *, background: Background = "light") -> Figure:
     """Draw top-1 accuracy, one row a corruption and one column a severity.
 
     Args:
         record: What `automix eval --corruptions` writes.
+        background: What it is drawn on.
     """
     from matplotlib.figure import Figure
 
     rows: Mapping[str, Mapping[str, Any]] = record["corruptions"]
     values = [[100 * share for share in row["top1"]] for row in rows.values()]
-    with style():
+    with style(background):
         figure = Figure(figsize=(6, 1.4 + 0.3 * len(values)))
         axes = figure.add_subplot()
         axes.grid(visible=False)
@@ -40,13 +42,15 @@ def draw_heat_map(record: Mapping[str, Any]) -> Figure:
 
 
 def heading(record: Mapping[str, Any]) -> list[str]:
-    """Say of which images the numbers are, in two lines or three."""
+    """Say of which images the numbers are, in a few lines."""
     lines = [
         f"Top-1 accuracy on {record['data_set']} ({record['origin']})",
         f"{record['num_images']:,} images a cell; clean {100 * record['clean_top1']:.2f} %",
     ]
+    if record["differences"]:
+        lines[1:1] = wrap(record["differences"], 66)
     if record["is_partial"]:
-        lines[1] += f"; PARTIAL: the first {record['num_images']:,} images only"
+        lines[-1] += f"; PARTIAL: the first {record['num_images']:,} images only"
     if record["missing"]:
         lines.append(f"not measured: {', '.join(record['missing'])}")
     return lines

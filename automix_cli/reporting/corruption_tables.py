@@ -79,10 +79,10 @@ def _of(record: Mapping[str, Any], label: str) -> str:
     return f", without {', '.join(mean['missing'])}" if mean["missing"] else ""
 
 
-def made_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Files of a generated set: checksum, verdict, processor time."""
+def made_table(title: str, rows: Sequence[Mapping[str, Any]], caption: str) -> Table:
+    """Parts of a generated set: checksum, verdict, processor time."""
     table = Table(title=title, title_justify="left")
-    table.add_column("file")
+    table.add_column("part")
     table.add_column("md5", no_wrap=True)
     table.add_column("verdict")
     table.add_column("ms", justify="right")
@@ -90,7 +90,7 @@ def made_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
         milliseconds = row["milliseconds"]
         shown = "" if milliseconds is None else f"{milliseconds:.3f}"
         table.add_row(row["name"], row["md5"], row["verdict"], shown)
-    table.caption = "= published: the official file, byte for byte; ms: processor time an image"
+    table.caption = caption
     table.caption_justify = "left"
     return table
 

@@ -19,7 +19,10 @@ def export_table(content: Mapping[str, Any]) -> list[Table]:
         "input": " x ".join(map(str, content["input"])) + f", {content['input_range']}",
         "other heights and widths": "yes" if content["any_size"] else "no",
         "output": content["output"],
+        "model card": content["card"],
     }
+    if "hub" in content:
+        facts["pushed to"] = content["hub"]["url"] or "nowhere"
     table = Table(title="verified in a fresh process", title_justify="left")
     table.add_column("")
     for check in content["checks"]:
@@ -32,6 +35,19 @@ def export_table(content: Mapping[str, Any]) -> list[Table]:
     milliseconds = (f"{check['milliseconds']:.2f} ms" for check in content["checks"])
     table.add_row("median time of one image", *milliseconds)
     return [key_value_table("Export", facts), table]
+
+
+def import_table(content: Mapping[str, Any]) -> Table:
+    """What was taken over, and how to go on."""
+    facts = {
+        "checkpoint": content["file"],
+        "trained with": content["method"],
+        "network": f"{content['backbone']}, stem {content['stem']}",
+        "data set": content["dataset"],
+        "tensors": f"{content['num_tensors']} taken, {len(content['left_out'])} left out",
+        "next": f"automix eval --checkpoint {content['file']}",
+    }
+    return key_value_table("Import", facts)
 
 
 def inspection_tables(content: Mapping[str, Any]) -> list[Table]:

@@ -15,10 +15,16 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Background = Literal["light", "dark"]
+Background = Literal["light", "dark", "page"]
+"""`page`: nothing, with ink and grid in colours that `document.inline_svg` knows again."""
+
+PAGE_INK, PAGE_GRID = "#222223", "#dddddc"
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#999999")
 """Okabe and Ito (2008), the first ones apart in lightness too: for lines and bars."""
+
+LINES = ("-", "--", ":", "-.")
+"""Line styles, for those who do not see the colours, and for lines upon each other."""
 
 SEQUENTIAL = "cividis"
 """Colour map of magnitudes, as good in grey and to colour-blind people."""
@@ -26,7 +32,11 @@ SEQUENTIAL = "cividis"
 DIVERGING = "PuOr"
 """Colour map of differences around 0."""
 
-_BACKGROUNDS = {"light": ("white", "#222222", "#dddddd"), "dark": ("#16181d", "#eeeeee", "#3a3f4b")}
+_BACKGROUNDS = {
+    "light": ("white", "#222222", "#dddddd"),
+    "dark": ("#16181d", "#eeeeee", "#3a3f4b"),
+    "page": ("none", PAGE_INK, PAGE_GRID),
+}
 
 
 @contextmanager

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from automix_cli.reporting.figures import COLOURS, Background, style
+from automix_cli.reporting.figures import COLOURS, LINES, Background, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LINES = ("-", "--", ":", "-.")
+PANELS = {
+    "area_mean": "mean area of the mask",
+    "entropy": "entropy, bits a pixel",
+    "total_variation": "total variation, sides",
+}
+SHARES = ("area_mean", "entropy")
+"""What lies in [0, 1]."""
 
 
 def curves_figure(
@@ -25,30 +31,45 @@ def curves_figure(
     """
     from matplotlib.figure import Figure
 
+    with style(background):
+        figure = Figure(figsize=(11, 3.6), layout="constrained")
+        for key, axes in zip(PANELS, figure.subplots(1, 3), strict=True):
+            draw_panel(axes, methods, key)
+        figure.axes[0].legend(fontsize=8, loc="upper left")
+    return figure
+
+
+def curve_figure(
+    methods: Mapping[str, Mapping[str, Any]], key: str, *, background: Background = "light"
+) -> Figure:
+    """One of the panels alone, with a legend of its own; arguments as for `curves_figure`."""
+    from matplotlib.figure import Figure
+
+    with style(background):
+        figure = Figure(figsize=(4.3, 3.4), layout="constrained")
+        axes = figure.add_subplot()
+        draw_panel(axes, methods, key)
+        if key == "area_mean" or len(methods) > 1:
+            axes.legend(fontsize=8.5, loc="best")
+    return figure
+
+
+def draw_panel(axes: Axes, methods: Mapping[str, Mapping[str, Any]], key: str) -> None:
+    """One quantity of every method that has masks and follows the ratio."""
     shown = {
         name: record["curve"]
         for name, record in methods.items()
         if record["has_masks"] and record["follows_ratio"]
     }
-    panels = (
-        ("area_mean", "mean area of the mask"),
-        ("entropy", "entropy, bits a pixel"),
-        ("total_variation", "total variation, sides"),
-    )
-    with style(background):
-        figure = Figure(figsize=(11, 3.6), layout="constrained")
-        for (key, label), axes in zip(panels, figure.subplots(1, 3), strict=True):
-            axes.set_axisbelow(True)
-            if key == "area_mean":
-                axes.plot((0, 1), (0, 1), color=COLOURS[7], linewidth=1, label="identity")
-            for number, (name, curve) in enumerate(shown.items()):
-                draw_curve(axes, number, name, curve, key)
-            axes.set(xlabel="lam", ylabel=label, xlim=(-0.02, 1.02))
-            axes.set_ylim(bottom=-0.02)
-        figure.axes[0].set_ylim(-0.02, 1.02)
-        figure.axes[1].set_ylim(-0.02, 1.02)
-        figure.axes[0].legend(fontsize=8, loc="upper left")
-    return figure
+    axes.set_axisbelow(True)
+    if key == "area_mean":
+        axes.plot((0, 1), (0, 1), color=COLOURS[7], linewidth=1, label="identity")
+    for number, (name, curve) in enumerate(shown.items()):
+        draw_curve(axes, number, name, curve, key)
+    axes.set(xlabel="lam", ylabel=PANELS[key], xlim=(-0.02, 1.02))
+    axes.set_ylim(bottom=-0.02)
+    if key in SHARES:
+        axes.set_ylim(-0.02, 1.02)
 
 
 def draw_curve(axes: Axes, number: int, name: str, curve: list[dict[str, Any]], key: str) -> None:

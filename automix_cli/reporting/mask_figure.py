@@ -60,24 +60,30 @@ def pairs_per_page(num_methods: int) -> int:
     return max(1, ROWS_PER_PAGE // num_methods)
 
 
-def mask_figure(blocks: Sequence[PairBlock], *, background: Background = "light") -> Figure:
+def mask_figure(
+    blocks: Sequence[PairBlock],
+    *,
+    background: Background = "light",
+    titles: Sequence[str] | None = None,
+) -> Figure:
     """One page: the two images of a pair on the left, for each ratio the mask over the mixture.
 
     Args:
         blocks: The pairs of the page, all with the same methods and ratios.
         background: What it is drawn on.
+        titles: Of the columns; None for the ratios.
     """
-    ratios = [cell.ratio for cell in next(iter(blocks[0].rows.values()))]
+    if titles is None:
+        titles = [f"lam = {cell.ratio:g}" for cell in next(iter(blocks[0].rows.values()))]
     num_rows = sum(len(block.rows) for block in blocks)
     row_height = HEAD + 2 + GAP
-    width = max(1 + MARGIN + len(ratios) * (1 + GAP), 5.2)
+    width = max(1 + MARGIN + len(titles) * (1 + GAP), 5.2)
     height = TITLE + num_rows * row_height + len(blocks) * FOOT + 0.3
     with style(background):
         grid = PictureGrid(width, height)
         grid.text("pair", 0.5, TITLE - 0.06, fontsize=10)
-        for place, ratio in enumerate(ratios):
-            x = 1 + MARGIN + place * (1 + GAP)
-            grid.text(f"lam = {ratio:g}", x + 0.5, TITLE - 0.06, fontsize=10)
+        for place, title in enumerate(titles):
+            grid.text(title, 1 + MARGIN + place * (1 + GAP) + 0.5, TITLE - 0.06, fontsize=10)
         y = TITLE
         for block in blocks:
             put_images(grid, block, y)

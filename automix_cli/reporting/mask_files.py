@@ -6,6 +6,7 @@ FOLDER/
   masks.png  .svg          pairs, masks and mixtures; masks-2.png, ... if a page is not enough
   maps.png  .svg           with `--maps`: what mix blocks look at; as many pages
   curves.png  .svg         area against ratio, entropy, total variation
+  progress.png  .svg .gif  the masks of the training; see `mask_progress`
 ```
 """
 
@@ -65,6 +66,24 @@ class MaskFolder:
 
     def _stem(self, name: str, number: int) -> Path:
         return self.path / (name if number == 1 else f"{name}-{number}")
+
+
+def progress_table(content: Mapping[str, Any]) -> Table:
+    """One row a moment of the training: what its masks look like."""
+    table = Table(title=f"Masks of {content['method']} in training", title_justify="left")
+    for column in ("epoch", "area", "entropy", "variation"):
+        table.add_column(column, justify="right")
+    for each in content["epochs"]:
+        areas = [f"{area:.2f}" for area in (min(each["areas"]), max(each["areas"]))]
+        area = f"{each['area_mean']:.2f} ({areas[0]} to {areas[1]})"
+        variation = f"{each['total_variation']:.2f}"
+        table.add_row(str(each["epoch"]), area, f"{each['entropy']:.3f}", variation)
+    table.caption = (
+        f"of {len(content['pairs'])} pairs at ratio {content['ratio']}: mean area (least to most), "
+        "entropy in bits a pixel, total variation in sides of the picture"
+    )
+    table.caption_justify = "left"
+    return table
 
 
 def mask_tables(content: Mapping[str, Any]) -> list[Table]:

@@ -5,11 +5,15 @@ runs/<preset>/<UTC time>-seed<seed>/
   settings.toml           every setting, reloadable with `--config`
   origins.json            which layer set each of them
   environment.json        versions, commit, device, command line: one entry a session
+  masks/                  of a mix block in training: progress.safetensors, .png, .svg, .gif
   metrics.jsonl           one object a line, appended to; a resume cuts what it will write again
   ckpt.pt  best.pt        the newest and the best checkpoint
+  trackers.json           with `--tracker`: by what a tracker knows the run
+  tensorboard/            with `--tracker tensorboard`
   classifier.safetensors  the result, written when the run is finished
   detector.safetensors  predictions.json  boxes.png  boxes.svg   of `automix detect`, in its place
   summary.json            its numbers, written last: a run with a summary is finished
+  evaluation/  corruptions/  robustness/  masks/  report.html   what other commands add
 ```
 """
 
@@ -19,6 +23,7 @@ import json
 import os
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -36,6 +41,7 @@ DETECTOR = "detector.safetensors"
 SUMMARY = "summary.json"
 SETTINGS = "settings.toml"
 METRICS = "metrics.jsonl"
+MASKS = "masks"
 
 
 def default_folder(preset: str | None, method: str, seed: int) -> Path:
@@ -184,3 +190,13 @@ def read_metrics(path: Path) -> Iterable[dict[str, Any]]:
     with path.open(encoding="utf-8") as file:
         for line in file:
             yield json.loads(line)
+
+
+def median_of_last_ten(path: Path) -> dict[str, float]:
+    """Median test top-1 of the last ten evaluations by head: what the literature prints."""
+    lines = [each for each in read_metrics(path) if each["split"] == "test"]
+    heads = [name for name in lines[-1] if name.endswith("/top1")]
+    return {
+        head.removesuffix("/top1"): statistics.median(each[head] for each in lines[-10:])
+        for head in heads
+    }

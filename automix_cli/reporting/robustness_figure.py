@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from automix_cli.reporting.figures import COLOURS, Background, style
+from automix_cli.reporting.figures import COLOURS, LINES, Background, style
 from automix_cli.reporting.picture_grid import shortened
 from automix_cli.reporting.robustness_tables import attack_name, images_of
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Models = Mapping[str, Mapping[str, Any]]
-LINES = ("-", "--", ":", "-.")
-"""One for each attack; a network keeps its colour."""
 
 
 def robustness_figure(content: Mapping[str, Any], *, background: Background = "light") -> Figure:
@@ -58,6 +56,7 @@ def draw_attacks(axes: Axes, models: Models) -> None:
         for record in model.get("attacks", []):
             point = (record["epsilon"], 100 * record["accuracy"])
             curves.setdefault(attack_name(record), [(0.0, clean)]).append(point)
+        # a line style for each attack; a network keeps its colour
         for place, (name, points) in enumerate((curves or {"none": [(0.0, clean)]}).items()):
             axes.plot(
                 *zip(*points, strict=True),

@@ -122,7 +122,8 @@ class MixSettings(MethodSettings):
     momentum_clean_pass: Literal["full", "early"] = "full"
     """Whether the momentum classifier sees the unmixed images to the end, as in the reference, or
     only up to `model.feature_stage`. `early` is faster; batch-norm statistics of the later stages
-    then follow mixed images alone. AdAutoMix needs them to the end."""
+    then follow mixed images alone. Where there are none that its passes move, `full` is `early`.
+    AdAutoMix needs them to the end."""
 
     num_images: Annotated[int, Field(ge=2)] = 3
     """How many images AdAutoMix mixes into one. The reference has 2 for ImageNet."""

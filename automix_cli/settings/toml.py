@@ -24,6 +24,7 @@ MOVES_NO_RESULT = (
     "data.workers",
     "train.log_every",
     "train.save_every",
+    "train.trackers",
 )
 """Beginnings of the keys that move no number of a result; `run.seed` is the exception."""
 

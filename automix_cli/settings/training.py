@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from automix_cli.settings.rules import (
     Count,
+    Index,
     NonNegative,
     Positive,
     Rule,
@@ -18,6 +19,8 @@ from automix_cli.settings.rules import (
     ShareBelowOne,
     require,
 )
+
+TRACKERS = ("tensorboard", "wandb", "mlflow")
 
 
 def _epochs(text: str) -> str:
@@ -188,13 +191,37 @@ class TrainSettings(Section):
     save_every: Count | None = None
     """Steps between two checkpoints, besides the one at the end of every epoch; unset: none."""
 
+    trackers: str | None = None
+    """Experiment trackers that show what `metrics.jsonl` holds, separated by commas:
+    `tensorboard`, `wandb`, `mlflow`; unset: none."""
+
+    masks_every: Count | None = None
+    """Epochs between two pictures of the mix block's masks, always of the same pairs of test
+    images; unset: a tenth of `epochs`. The first is taken before the first step. They change no
+    number of the run."""
+
+    masks_pairs: Index = 4
+    """How many pairs these pictures show; 0 takes none. AutoMix, SAMix and AdAutoMix: the others
+    learn no masks."""
+
     max_steps: Count | None = None
     """Stop after so many steps in all; unset: after `epochs`. Schedules are still those of
     `epochs`, so that the run can be resumed."""
 
+    @property
+    def tracker_names(self) -> tuple[str, ...]:
+        """The names in `trackers`, each once."""
+        words = (word.strip() for word in (self.trackers or "").split(","))
+        return tuple(dict.fromkeys(word for word in words if word))
+
     @model_validator(mode="after")
     def _coefficients_and_sizes_agree(self) -> Self:
         require(
+            Rule(
+                set(self.tracker_names) <= set(TRACKERS),
+                f"`train.trackers` must be of {', '.join(TRACKERS)}, separated by commas",
+                ("train.trackers",),
+            ),
             Rule(
                 self.momentum_coefficient <= self.momentum_coefficient_end,
                 "`train.momentum_coefficient` must be at most `train.momentum_coefficient_end`",

@@ -60,7 +60,13 @@ def test_arithmetic_is_nine_forwards_for_three_of_vanilla(measured: dict) -> Non
 def test_a_step_has_the_parts_of_the_method(measured: dict) -> None:
     passes = ("classifier, clean images", "classifier, mixed images")
     passes += ("momentum classifier, mixed images",)
-    wanted = {"momentum classifier, clean images", "mix block", "optimizer", "momentum update"}
+    wanted = {
+        "data",
+        "momentum classifier, clean images",
+        "mix block",
+        "optimizer",
+        "momentum update",
+    }
     wanted |= {*passes, *(f"backward: {each}" for each in passes)}
     assert wanted <= measured["parts"].keys()
 
@@ -121,7 +127,18 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_measured(
         bench.run(TINY, BenchRequest(folder=tmp_path / "file" / "folder"))
 
 
-@pytest.mark.parametrize("text", ["train.batch_size", "train.batch_size=4", "=1,2"])
+def test_more_classes_are_more_arithmetic(tmp_path: Path) -> None:
+    request = BenchRequest(rounds=1, grow="classes=2,50", folder=tmp_path, memory=False)
+    bench.run(TINY, request)
+    few, many = json.loads((tmp_path / "bench.json").read_text())["growth"]
+    assert [few["value"], many["value"]] == ["classes=2", "classes=50"]
+    assert few["flops"] < many["flops"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["train.batch_size", "train.batch_size=4", "=1,2", "classes=1,2", "classes=2,many"],
+)
 def test_a_growth_without_values_is_refused(text: str) -> None:
     with pytest.raises(SettingsError):
         bench.run(TINY, BenchRequest(grow=text))

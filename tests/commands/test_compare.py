@@ -103,10 +103,12 @@ def test_a_run_that_died_before_its_first_checkpoint_starts_anew(
     run = tmp_path / "out" / "vanilla-seed0"
     (run / "summary.json").unlink()
     (run / ".ckpt.pt.17.partial").touch()
+    (run / "masks").mkdir()
     result = compare(automix, "--methods", "vanilla", "--seeds", "0")
     assert result.exit_code == 0, result.output
     assert (run / "summary.json").exists()
     assert not (run / ".ckpt.pt.17.partial").exists()
+    assert not (run / "masks").exists()
 
 
 def test_a_strangers_file_is_never_removed(automix: Automix, tmp_path: Path) -> None:

@@ -276,3 +276,10 @@ def test_reproducible_files_are_the_published_ones(automix: Automix, data_set: s
     assert made.exit_code == 0, made.output
     found = {row["name"]: row["md5"] for row in json.loads(made.stdout)["files"]}
     assert found == {name: MD5[data_set][name] for name in REPRODUCIBLE}
+
+
+def test_a_classifier_of_other_classes_is_refused(automix: Automix, run: Path) -> None:
+    command = ("eval", run, "--set", "data.name=digits", "--device=cpu", *OFFLINE)
+    refused = automix(*command, "--corruptions", "imagenet-c")
+    assert refused.exit_code == 3
+    assert "was trained on the 3 classes of cifar10, the data have 10 classes" in refused.stderr

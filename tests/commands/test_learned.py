@@ -55,7 +55,7 @@ def test_it_trains_to_a_whole_run_folder_that_eval_agrees_with(
     automix: Automix, tmp_path: Path, method: str
 ) -> None:
     summary = train(automix, "--method", method)
-    assert {each.name for each in (tmp_path / "run").iterdir()} == RUN_FILES
+    assert {each.name for each in (tmp_path / "run").iterdir()} == {*RUN_FILES, "masks"}
     assert summary["method"] == method
     assert set(summary["last"]["test"]) == HEADS
     first = next(each for each in records_of(tmp_path / "run") if each["split"] == "train")

@@ -22,6 +22,7 @@ RUN_FILES = {
     "classifier.safetensors",
     "summary.json",
 }
+"""Of every method; those that learn masks leave `masks/` too."""
 
 
 @pytest.fixture
@@ -32,7 +33,8 @@ def finished(automix: Automix, tmp_path: Path) -> Path:
 
 
 def test_a_run_leaves_exactly_these_files(finished: Path) -> None:
-    assert {each.name for each in finished.iterdir()} == RUN_FILES
+    assert {each.name for each in finished.iterdir()} == {*RUN_FILES, "masks"}
+    assert [each.name for each in (finished / "masks").iterdir()] == ["progress.safetensors"]
 
 
 def test_the_summary_reports_four_heads_and_the_one_that_counts(finished: Path) -> None:
@@ -151,12 +153,12 @@ def test_print_config_is_toml_that_trains(automix: Automix, tmp_path: Path) -> N
 
 
 def test_a_folder_in_use_is_refused_and_left_alone(automix: Automix, finished: Path) -> None:
-    before = {each.name: each.read_bytes() for each in finished.iterdir()}
+    before = {each.name: each.read_bytes() for each in finished.glob("*.*")}
     result = automix("train", *QUICK, "-o", "run")
     assert result.exit_code == 2
     assert "not empty" in result.stderr
     assert "hint: choose another `--output-dir`" in result.stderr
-    assert {each.name: each.read_bytes() for each in finished.iterdir()} == before
+    assert {each.name: each.read_bytes() for each in finished.glob("*.*")} == before
 
 
 def test_missing_cifar_offline_names_files_folder_and_md5(automix: Automix) -> None:

@@ -66,7 +66,8 @@ def test_a_checkpoint_leaves_figures_and_numbers_beside_it(
     assert "automix" in result.stdout
     maps = {"maps.png", "maps.svg"}
     folder = automix_run / "masks"
-    assert {each.name for each in folder.iterdir()} == {*FILES, *maps, "masks.json"}
+    kept = "progress.safetensors"  # by the training
+    assert {each.name for each in folder.iterdir()} == {*FILES, *maps, "masks.json", kept}
     content = json.loads((folder / "masks.json").read_text())
     assert content["schema_version"] == 1
     assert [len(pair["methods"]["automix"]) for pair in content["pairs"]] == [2, 2]

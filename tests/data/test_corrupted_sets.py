@@ -12,11 +12,12 @@ import torch
 
 from automix_cli.data.corrupted_official import MD5, REPRODUCIBLE
 from automix_cli.data.corrupted_reading import open_corrupted
-from automix_cli.data.corrupted_writing import CorruptedFolder, Identity
+from automix_cli.data.corrupted_record import Identity
+from automix_cli.data.corrupted_writing import CorruptedFolder
 from automix_cli.data.image_set import ImageSet
 from automix_cli.errors import DataError
 
-IDENTITY = Identity("cifar10", "abc", 0, "float64", (1, 2, 3, 4, 5), 1)
+IDENTITY = Identity("cifar-c", "cifar10", "abc", 0, "float64", (1, 2, 3, 4, 5), 1)
 ROWS = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
 
 

@@ -9,14 +9,15 @@ import torch
 
 from automix_cli.engine.checkpoint import (
     Header,
+    checkpoint_content,
     load_checkpoint,
     load_classifier,
     load_weights,
     restore,
-    save_checkpoint,
     save_classifier,
+    write_checkpoint,
 )
-from automix_cli.engine.loop import TrainState
+from automix_cli.engine.loop import Training, TrainState
 from automix_cli.errors import CheckpointError
 from tests.engine.conftest import Prepare
 from tests.engine.test_step import one_step, weights
@@ -24,6 +25,12 @@ from tests.engine.test_step import one_step, weights
 HEADER = Header(
     settings={"mix": {"alpha": 2.0}}, dataset={}, software={}, num_processes=1, metrics_bytes=0
 )
+
+
+def save_checkpoint(path: Path, training: Training, state: TrainState, header: Header) -> None:
+    content = checkpoint_content(training, state, header)
+    assert content is not None
+    write_checkpoint(path, content)
 
 
 def test_restoring_gives_back_weights_optimizer_and_progress(

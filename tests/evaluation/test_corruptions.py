@@ -16,9 +16,7 @@ from automix_cli.evaluation.corruptions import (
     draw_all,
     frost_draw,
 )
-from automix_cli.evaluation.corruptions.jpeg import QUALITIES
-from automix_cli.evaluation.corruptions.pixelate import PIXELS
-from automix_cli.evaluation.corruptions.zoom import FACTORS
+from automix_cli.evaluation.corruptions.constants import CIFAR
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "cifar_c.npz"
 FROST_DIR = os.environ.get("FROST_DIR")
@@ -84,7 +82,7 @@ def draws_for(name: str, images: np.ndarray, first: int = 0) -> Draws:
     if draw is None:
         return ()
     generators = [np.random.default_rng(first + each) for each in range(len(images))]
-    return draw_all(draw, 4, images, generators)
+    return draw_all(draw, CIFAR.parameters[name][4 - 1], images, generators)
 
 
 @pytest.mark.parametrize("is_exact", [True, False], ids=["exact", "fast"])
@@ -113,7 +111,7 @@ def test_frost_is_a_weighted_sum_with_a_piece_of_a_shrunk_photograph(images: np.
     photograph = np.random.default_rng(1).integers(0, 256, (201, 333, 3), dtype=np.uint8)
     draw = frost_draw([photograph])
     generators = [np.random.default_rng(each) for each in range(len(images))]
-    draws = draw_all(draw, 3, images, generators)
+    draws = draw_all(draw, None, images, generators)
     found = corrupt("frost", 3, images, draws)
     small = photograph[2::5, 2::5]
     assert small.shape == (40, 67, 3)
@@ -138,7 +136,7 @@ def test_frost_refuses_photographs_without_room_for_an_image() -> None:
 
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_pixelate_is_pillows_box_filter(images: np.ndarray, severity: int) -> None:
-    size = PIXELS[severity - 1]
+    size = CIFAR.parameters["pixelate"][severity - 1]
     expected = [
         np.array(
             Image.fromarray(image)
@@ -157,7 +155,9 @@ def test_grey_jpeg_is_that_of_todays_library(images: np.ndarray, severity: int) 
     expected = []
     for image in grey:
         file = io.BytesIO()
-        Image.fromarray(image[..., 0]).save(file, "JPEG", quality=QUALITIES[severity - 1])
+        Image.fromarray(image[..., 0]).save(
+            file, "JPEG", quality=CIFAR.parameters["jpeg_compression"][severity - 1]
+        )
         expected.append(np.array(Image.open(file).convert("RGB")))
     assert np.array_equal(corrupt("jpeg_compression", severity, grey), np.stack(expected))
 
@@ -170,7 +170,7 @@ def test_colour_jpeg_is_near_that_of_todays_library(severity: int) -> None:
     expected = []
     for image in smooth:
         file = io.BytesIO()
-        image.save(file, "JPEG", quality=QUALITIES[severity - 1])
+        image.save(file, "JPEG", quality=CIFAR.parameters["jpeg_compression"][severity - 1])
         expected.append(np.array(Image.open(file).convert("RGB")))
     found = corrupt("jpeg_compression", severity, images).astype(int)
     # colours of half the resolution, made by another filter: 1.2 to 1.4 levels were measured
@@ -178,7 +178,7 @@ def test_colour_jpeg_is_near_that_of_todays_library(severity: int) -> None:
 
 
 def test_zoom_factors_are_as_many_as_rounding_gives() -> None:
-    assert [len(factors) for factors in FACTORS] == [7, 12, 16, 21, 26]
+    assert [len(factors) for factors in CIFAR.parameters["zoom_blur"]] == [7, 12, 16, 21, 26]
 
 
 def test_flat_images_stay_flat_under_blurs_and_resampling() -> None:
@@ -198,7 +198,9 @@ def test_noise_has_the_strength_it_says() -> None:
     for name in ("gaussian_noise", "shot_noise", "speckle_noise"):
         draw = CORRUPTIONS[name].draw
         assert draw is not None
-        noisy = corrupt(name, 3, grey, draw_all(draw, 3, grey, generators))
+        noisy = corrupt(
+            name, 3, grey, draw_all(draw, CIFAR.parameters[name][3 - 1], grey, generators)
+        )
         numbers[name] = (noisy.mean(), noisy.std())
     share = 128 / 255
     # cutting the fraction off takes half a level away on average; 40 x 3072 values
@@ -217,7 +219,7 @@ def test_impulse_noise_replaces_its_share_half_of_it_by_white() -> None:
     draw = CORRUPTIONS["impulse_noise"].draw
     assert draw is not None
     generators = [np.random.default_rng(each) for each in range(40)]
-    noisy = corrupt("impulse_noise", 5, grey, draw_all(draw, 5, grey, generators))
+    noisy = corrupt("impulse_noise", 5, grey, draw_all(draw, None, grey, generators))
     assert set(np.unique(noisy)) == {0, 128, 255}
     assert (noisy != 128).mean() == pytest.approx(0.07, abs=0.003)
     assert (noisy == 255).mean() == pytest.approx(0.035, abs=0.002)

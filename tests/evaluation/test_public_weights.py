@@ -9,6 +9,7 @@ The published test error is 8.27 %. NLL, ECE and the FGSM errors on the first 2,
 measured by a prototype of other code; see the numbers below.
 """
 
+import json
 import os
 from collections.abc import Iterable
 from functools import partial
@@ -16,9 +17,11 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
+from typer.testing import CliRunner
 
+from automix_cli.cli import app
+from automix_cli.commands.trained import ready_network, stored_settings
 from automix_cli.data.batches import evaluation_batches
 from automix_cli.data.datasets import DataRequest, ImageSet, load_splits
 from automix_cli.data.loading import Loading
@@ -35,6 +38,8 @@ from automix_cli.evaluation.robust_accuracy import (
 )
 from automix_cli.evaluation.totals import accumulate
 from automix_cli.randomness import Purpose, stream
+from automix_cli.settings.layering import Layer, Overrides, load
+from tests.evaluation.public_resnet20 import write_portable
 
 WEIGHTS, FOLDER = (os.environ.get(name) for name in ("RESNET20_WEIGHTS", "CIFAR10_DIR"))
 pytestmark = [
@@ -42,51 +47,20 @@ pytestmark = [
     pytest.mark.skipif(not (WEIGHTS and FOLDER), reason="needs RESNET20_WEIGHTS and CIFAR10_DIR"),
 ]
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-
-class Block(nn.Module):
-    """Two convolutions; where the size halves, the shortcut skips pixels and pads channels."""
-
-    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.stride, self.padding = stride, (channels - channels_in) // 2
-
-    def forward(self, images: Tensor) -> Tensor:
-        shortcut = images[:, :, :: self.stride, :: self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, self.padding, self.padding))
-        inner = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(images)))))
-        return F.relu(inner + shortcut)
-
-
-class ResNet20(nn.Module):
-    """He et al. (2016), section 4.2, shortcuts of type A."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(16)
-        self.layer1 = nn.Sequential(*(Block(16, 16, 1) for _ in range(3)))
-        self.layer2 = nn.Sequential(Block(16, 32, 2), Block(32, 32, 1), Block(32, 32, 1))
-        self.layer3 = nn.Sequential(Block(32, 64, 2), Block(64, 64, 1), Block(64, 64, 1))
-        self.linear = nn.Linear(64, 10)
-
-    def forward(self, images: Tensor) -> Tensor:
-        features = F.relu(self.bn1(self.conv1(images)))
-        features = self.layer3(self.layer2(self.layer1(features)))
-        return self.linear(features.mean(dim=(2, 3)))
+@pytest.fixture(scope="module")
+def portable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weights as a portable classifier of ours."""
+    file = tmp_path_factory.mktemp("weights") / "resnet20.safetensors"
+    write_portable(Path(str(WEIGHTS)), file)
+    return file
 
 
 @pytest.fixture(scope="module")
-def pixels() -> PixelClassifier:
-    stored = torch.load(str(WEIGHTS), weights_only=True, map_location="cpu")["state_dict"]
-    network = ResNet20()
-    network.load_state_dict({key.removeprefix("module."): each for key, each in stored.items()})
-    return PixelClassifier(network, IMAGENET_MEAN, IMAGENET_STD)
+def pixels(portable: Path) -> PixelClassifier:
+    settings, _ = load(Overrides(), base=Layer(stored_settings(portable), str(portable)))
+    trained, network = ready_network(portable, settings, torch.device("cpu"))
+    return PixelClassifier(network, trained.mean, trained.std)
 
 
 @pytest.fixture(scope="module")
@@ -147,3 +121,12 @@ def test_pgd_leaves_nothing_of_a_network_that_was_never_attacked_in_training(
     attack = Attack(epsilon=8 / 255, steps=10, step_size=2 / 255, starts_at_random=True)
     measured = under_attack(pixels, test_set, attack, 500)
     assert measured.robust <= 0.002
+
+
+def test_eval_reproduces_the_published_error(portable: Path) -> None:
+    command = ["eval", "--checkpoint", str(portable), "--data-dir", str(FOLDER), "--device=cpu"]
+    evaluated = CliRunner().invoke(app, [*command, "--json"], catch_exceptions=False)
+    assert evaluated.exit_code == 0, evaluated.output
+    head = json.loads(evaluated.stdout)["heads"]["momentum_one_hot"]
+    assert 100 * (1 - head["top1"]) == pytest.approx(8.27, abs=0.01)
+    assert head["ece"] == pytest.approx(0.0532, abs=1e-4)

@@ -119,3 +119,28 @@ def test_networks_of_different_shape_are_refused(
     wider.head_mixed = nn.Linear(24, 8)
     with pytest.raises(ValueError, match="`momentum_classifier` must have the parameters"):
         AutoMix(make_classifier(), wider, make_automix().mix_block, AutoMixOptions())
+
+
+@pytest.mark.parametrize(
+    ("options", "is_early"),
+    [
+        ({}, False),
+        ({"momentum_buffers": "average"}, True),
+        ({"momentum_mode": "eval", "momentum_buffers": "average"}, True),
+        ({"momentum_buffers": "precise"}, False),
+    ],
+)
+def test_a_full_clean_pass_is_early_where_it_would_move_nothing(
+    make_automix: MakeAutoMix,
+    images: Tensor,
+    labels: Tensor,
+    draws: Draws,
+    options: dict[str, str],
+    is_early: bool,
+) -> None:
+    automix = make_automix(**options)
+    passes: list[int] = []
+    last = automix.momentum_classifier.backbone.bn3
+    last.register_forward_hook(lambda *_: passes.append(1))
+    automix(images, labels, draws, WEIGHT)
+    assert len(passes) == (1 if is_early else 2)  # of mixed images always

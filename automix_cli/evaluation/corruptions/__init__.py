@@ -1,15 +1,17 @@
-"""The 19 corruptions of CIFAR-10-C and CIFAR-100-C, five severities each, in batches.
+"""The 19 corruptions of CIFAR-C, ImageNet-C and Tiny-ImageNet-C, five severities each, in batches.
 
-In float64 every corruption equals the published script (make_cifar_c.py of Hendrycks and
+In float64 every corruption of CIFAR-C equals the published script (make_cifar_c.py of Hendrycks and
 Dietterich, 2019, run on the packages of its time) bit for bit when given the same random draws;
 snow differs by one level in fewer than 0.001 % of the values. In float32 values differ by at most
-one level. Eight corruptions draw nothing: their official files are reproduced exactly.
+one level. Eight corruptions draw nothing: their official files are reproduced exactly. For the
+larger images of the other two the functions are the same, with the constants of their scripts.
 
-    draws = draw_all("fog", 3, images, generators)   # one generator for each image
+    parameter = SUITES["cifar-c"].parameters["fog"][3 - 1]
+    draws = draw_all(CORRUPTIONS["fog"].draw, parameter, images, generators)  # one for each image
     corrupted = corrupt("fog", 3, images, draws)
 
 Everything is computed on the processor, so that results depend on no device. To add a corruption:
-its function, its draws in `draws`, and a line in `CORRUPTIONS`.
+its function, its draws in `draws`, its parameters in `constants`, and a line in `CORRUPTIONS`.
 
 Legend: n images, h w pixels.
 """
@@ -27,6 +29,7 @@ from torch import Tensor
 from automix_cli.evaluation.corruptions import draws as drawing
 from automix_cli.evaluation.corruptions.blur import defocus_blur, gaussian_blur, glass_blur
 from automix_cli.evaluation.corruptions.colour import brightness, contrast, saturate
+from automix_cli.evaluation.corruptions.constants import SEVERITIES, SUITES
 from automix_cli.evaluation.corruptions.draws import Draw, Draws
 from automix_cli.evaluation.corruptions.elastic import elastic_transform
 from automix_cli.evaluation.corruptions.jpeg import jpeg_compression
@@ -38,14 +41,19 @@ from automix_cli.evaluation.corruptions.noise import (
     speckle_noise,
 )
 from automix_cli.evaluation.corruptions.pixelate import pixelate
-from automix_cli.evaluation.corruptions.pixels import SIZE
 from automix_cli.evaluation.corruptions.spatter import spatter
-from automix_cli.evaluation.corruptions.weather import fog, frost, shrink_photograph, snow
+from automix_cli.evaluation.corruptions.weather import fog, frost, resize_photograph, snow
 from automix_cli.evaluation.corruptions.zoom import zoom_blur
 
-__all__ = ["CORRUPTIONS", "SEVERITIES", "Corruption", "corrupt", "draw_all", "frost_draw"]
-
-SEVERITIES = (1, 2, 3, 4, 5)
+__all__ = [
+    "CORRUPTIONS",
+    "SEVERITIES",
+    "SUITES",
+    "Corruption",
+    "corrupt",
+    "draw_all",
+    "frost_draw",
+]
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ class Corruption:
     Attributes:
         group: `noise`, `blur`, `weather`, `digital`, or `extra` for the four that are not among
             the fifteen of which most means are taken.
-        apply: Images, severity, draws and, where it matters, the dtype, to corrupted images.
+        apply: Images, parameter, draws and, where it matters, the dtype, to corrupted images.
         draw: What an image takes, or None where nothing is random. That of frost needs its
             photographs: see `frost_draw`.
         has_dtypes: Whether float64 and float32 differ.
@@ -94,18 +102,20 @@ CORRUPTIONS: Mapping[str, Corruption] = MappingProxyType(
 append, never insert."""
 
 
-def frost_draw(photographs: Sequence[UInt8[np.ndarray, "h w 3"]]) -> Draw:
-    """Give the draw of frost from its photographs in full size.
+def frost_draw(photographs: Sequence[UInt8[np.ndarray, "_ _ 3"]], suite: str = "cifar-c") -> Draw:
+    """Give the draw of frost from its photographs in full size, for one of `SUITES`.
 
     Raises:
         ValueError: if there is no photograph, or one is too small.
     """
-    return drawing.window([shrink_photograph(each) for each in photographs])
+    constants = SUITES[suite]
+    resized = [resize_photograph(each, constants.frost_scale) for each in photographs]
+    return drawing.window(resized, constants.size)
 
 
 def draw_all(
     draw: Draw,
-    severity: int,
+    parameter: Any,
     images: UInt8[np.ndarray, "n h w 3"],
     generators: Sequence[np.random.Generator],
 ) -> Draws:
@@ -114,7 +124,7 @@ def draw_all(
     Returns:
         The draws of the images, stacked.
     """
-    rows = [draw(rng, severity, image) for image, rng in zip(images, generators, strict=True)]
+    rows = [draw(rng, parameter, image) for image, rng in zip(images, generators, strict=True)]
     return tuple(np.stack(column) for column in zip(*rows, strict=True))
 
 
@@ -124,6 +134,7 @@ def corrupt(
     images: UInt8[np.ndarray, "n h w 3"],
     draws: Draws = (),
     *,
+    suite: str = "cifar-c",
     is_exact: bool = True,
 ) -> UInt8[np.ndarray, "n h w 3"]:
     """Corrupt a batch of images.
@@ -131,24 +142,28 @@ def corrupt(
     Args:
         name: One of `CORRUPTIONS`.
         severity: 1 to 5.
-        images: 32 x 32 pixels.
+        images: Of the suite's size: 32, 224 or 64 pixels a side.
         draws: What `draw_all` gave; nothing for a corruption without chance.
+        suite: One of `SUITES`, whose constants count.
         is_exact: Compute in float64 as the published script does, instead of in float32.
 
     Raises:
-        ValueError: if name, severity or the images' size are none of those.
+        ValueError: if name, severity, suite or the images' size are none of those.
     """
     if name not in CORRUPTIONS:
         raise ValueError(f"name must be one of {', '.join(CORRUPTIONS)}, got {name!r}")
     if severity not in SEVERITIES:
         raise ValueError(f"severity must be in 1 to 5, got {severity}")
-    if images.shape[1:] != (SIZE, SIZE, 3):
-        raise ValueError(f"images must be (n, {SIZE}, {SIZE}, 3), got {images.shape}")
-    corruption = CORRUPTIONS[name]
+    if suite not in SUITES:
+        raise ValueError(f"suite must be one of {', '.join(SUITES)}, got {suite!r}")
+    size = SUITES[suite].size
+    if images.shape[1:] != (size, size, 3):
+        raise ValueError(f"images must be (n, {size}, {size}, 3), got {images.shape}")
+    corruption, parameter = CORRUPTIONS[name], SUITES[suite].parameters[name][severity - 1]
     options: dict[str, Any] = {}
     if corruption.has_dtypes:
         options["dtype"] = torch.float64 if is_exact else torch.float32
     tensors = [torch.from_numpy(each) for each in draws]
     with torch.inference_mode():
-        corrupted = corruption.apply(torch.from_numpy(images), severity, *tensors, **options)
+        corrupted = corruption.apply(torch.from_numpy(images), parameter, *tensors, **options)
     return corrupted.numpy()

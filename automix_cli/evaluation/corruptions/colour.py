@@ -7,27 +7,19 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from automix_cli.evaluation.corruptions.pixels import SIZE, to_bytes, to_unit
-
-BRIGHTNESS = (0.05, 0.1, 0.15, 0.2, 0.3)
-"""What is added to the value of HSV, by severity."""
-SATURATION = ((0.3, 0), (0.1, 0), (1.5, 0), (2, 0.1), (2.5, 0.2))
-"""Factor and summand of the saturation of HSV, by severity."""
-CONTRAST = (0.75, 0.5, 0.4, 0.3, 0.15)
-"""What is left of the distance to the mean, by severity."""
+from automix_cli.evaluation.corruptions.pixels import to_bytes, to_unit
 
 Images = UInt8[Tensor, "n h w 3"]
 Plane = Float[Tensor, "n h w"]
 
 
-def brightness(images: Images, severity: int, dtype: torch.dtype) -> Images:
-    """Raise the value of HSV.
+def brightness(images: Images, added: float, dtype: torch.dtype) -> Images:
+    """Raise the value of HSV by `added`.
 
     Source:
         `brightness` of make_cifar_c.py, with skimage's HSV. No difference in float64; in float32
         the colours are scaled without the way over HSV.
     """
-    added = BRIGHTNESS[severity - 1]
     red, green, blue = planes(images, dtype)
     if dtype == torch.float32:
         value = largest(red, green, blue)
@@ -39,14 +31,14 @@ def brightness(images: Images, severity: int, dtype: torch.dtype) -> Images:
     return joined(hsv_to_rgb(hue, saturation, value.add(added).clamp_(0, 1)))
 
 
-def saturate(images: Images, severity: int, dtype: torch.dtype) -> Images:
-    """Multiply and raise the saturation of HSV; grey turns red where it is raised.
+def saturate(images: Images, change: tuple[float, float], dtype: torch.dtype) -> Images:
+    """Multiply the saturation of HSV and add to it; grey turns red where it is raised.
 
     Source:
         `saturate` of make_cifar_c.py, with skimage's HSV. No difference in float64; in float32 the
         distances to the largest channel are scaled without the way over HSV.
     """
-    factor, added = SATURATION[severity - 1]
+    factor, added = change
     red, green, blue = planes(images, dtype)
     if dtype == torch.float32:
         value = largest(red, green, blue)
@@ -61,8 +53,8 @@ def saturate(images: Images, severity: int, dtype: torch.dtype) -> Images:
     return joined(hsv_to_rgb(hue, (saturation * factor).add_(added).clamp_(0, 1), value))
 
 
-def contrast(images: Images, severity: int, dtype: torch.dtype) -> Images:
-    """Pull every channel towards its mean over the image.
+def contrast(images: Images, left: float, dtype: torch.dtype) -> Images:
+    """Pull every channel towards its mean over the image; `left` of the distance remains.
 
     Source:
         `contrast` of make_cifar_c.py. The mean is summed pixel by pixel, in numpy's order for this
@@ -71,8 +63,8 @@ def contrast(images: Images, severity: int, dtype: torch.dtype) -> Images:
     """
     values = to_unit(images, dtype)
     sums = values.flatten(1, 2).cumsum(1)[:, -1]
-    mean = (sums / SIZE**2)[:, None, None]
-    return to_bytes(values.sub_(mean).mul_(CONTRAST[severity - 1]).add_(mean))
+    mean = (sums / images[0, ..., 0].numel())[:, None, None]
+    return to_bytes(values.sub_(mean).mul_(left).add_(mean))
 
 
 def planes(images: Images, dtype: torch.dtype) -> tuple[Plane, Plane, Plane]:

@@ -8,70 +8,68 @@ Legend: h w pixels.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
-from automix_cli.evaluation.corruptions.blur import GLASS
-from automix_cli.evaluation.corruptions.noise import SHOT_COUNTS
-from automix_cli.evaluation.corruptions.pixels import SIZE
-from automix_cli.evaluation.corruptions.weather import NUM_PLASMA_DRAWS
+from automix_cli.evaluation.corruptions.weather import num_plasma_draws
 
 Draws = tuple[np.ndarray, ...]
 """What one image takes, in the order in which it is drawn and handed to the corruption."""
 Image = UInt8[np.ndarray, "h w 3"]
-Draw = Callable[[np.random.Generator, int, Image], Draws]
-"""Generator, severity and image to draws."""
+Draw = Callable[[np.random.Generator, Any, Image], Draws]
+"""Generator, the corruption's parameter and image to draws."""
 
 
-def normal_per_value(rng: np.random.Generator, severity: int, image: Image) -> Draws:
+def normal_per_value(rng: np.random.Generator, parameter: Any, image: Image) -> Draws:
     """For Gaussian and speckle noise."""
     return (rng.standard_normal(image.shape),)
 
 
-def photons(rng: np.random.Generator, severity: int, image: Image) -> Draws:
+def photons(rng: np.random.Generator, count: int, image: Image) -> Draws:
     """For shot noise: the counts, whose means are the image's values."""
-    return (rng.poisson(image / 255.0 * SHOT_COUNTS[severity - 1]),)
+    return (rng.poisson(image / 255.0 * count),)
 
 
-def impulses(rng: np.random.Generator, severity: int, image: Image) -> Draws:
+def impulses(rng: np.random.Generator, parameter: Any, image: Image) -> Draws:
     """For impulse noise: what decides on replacing a value, and whether it becomes white."""
     replacing = rng.random(image.shape, dtype=np.float32)
     return replacing, rng.integers(0, 2, image.shape, dtype=np.uint8).view(np.bool_)
 
 
-def steps(rng: np.random.Generator, severity: int, image: Image) -> Draws:
-    """For glass blur: from the left and from above, or not, in every pass."""
-    _, passes = GLASS[severity - 1]
-    return (rng.integers(0, 2, (passes, SIZE, SIZE, 2), dtype=np.uint8),)
+def steps(rng: np.random.Generator, glass: tuple[float, int, int], image: Image) -> Draws:
+    """For glass blur: by how many columns and rows less than the farthest, in every pass."""
+    _, reach, passes = glass
+    return (rng.integers(0, 2 * reach, (passes, *image.shape[:2], 2), dtype=np.uint8),)
 
 
-def direction(rng: np.random.Generator, severity: int, image: Image) -> Draws:
+def direction(rng: np.random.Generator, parameter: Any, image: Image) -> Draws:
     """For motion blur."""
     return (rng.random(()),)
 
 
-def flakes_and_direction(rng: np.random.Generator, severity: int, image: Image) -> Draws:
+def flakes_and_direction(rng: np.random.Generator, parameter: Any, image: Image) -> Draws:
     """For snow."""
-    return rng.standard_normal((SIZE, SIZE)), rng.random(())
+    return rng.standard_normal(image.shape[:2]), rng.random(())
 
 
-def cloud(rng: np.random.Generator, severity: int, image: Image) -> Draws:
+def cloud(rng: np.random.Generator, parameter: Any, image: Image) -> Draws:
     """For fog."""
-    return (rng.random(NUM_PLASMA_DRAWS),)
+    return (rng.random(num_plasma_draws(len(image))),)
 
 
-def shear_and_wrinkles(rng: np.random.Generator, severity: int, image: Image) -> Draws:
+def shear_and_wrinkles(rng: np.random.Generator, parameter: Any, image: Image) -> Draws:
     """For the elastic transform."""
-    return rng.random((3, 2)), rng.random((2, SIZE, SIZE))
+    return rng.random((3, 2)), rng.random((2, *image.shape[:2]))
 
 
-def liquid(rng: np.random.Generator, severity: int, image: Image) -> Draws:
+def liquid(rng: np.random.Generator, parameter: Any, image: Image) -> Draws:
     """For spatter."""
-    return (rng.standard_normal((SIZE, SIZE)),)
+    return (rng.standard_normal(image.shape[:2]),)
 
 
-def window(photographs: Sequence[UInt8[np.ndarray, "h2 w2 3"]]) -> Draw:
+def window(photographs: Sequence[UInt8[np.ndarray, "_ _ 3"]], size: int) -> Draw:
     """For frost: a piece of one of the photographs, which are already as small as they are used.
 
     Like the published script it leaves out the last place in each direction.
@@ -79,13 +77,13 @@ def window(photographs: Sequence[UInt8[np.ndarray, "h2 w2 3"]]) -> Draw:
     Raises:
         ValueError: if there is no photograph, or one is not larger than an image.
     """
-    if not photographs or any(min(each.shape[:2]) <= SIZE for each in photographs):
-        sizes = [each.shape[:2] for each in photographs]
-        raise ValueError(f"photographs must be larger than {SIZE} x {SIZE}, got sizes {sizes}")
+    if not photographs or any(min(each.shape[:2]) <= size for each in photographs):
+        sides = [each.shape[:2] for each in photographs]
+        raise ValueError(f"photographs must be larger than {size} x {size}, got sizes {sides}")
 
-    def draw(rng: np.random.Generator, severity: int, image: Image) -> Draws:
+    def draw(rng: np.random.Generator, parameter: Any, image: Image) -> Draws:
         photograph = photographs[int(rng.integers(len(photographs)))]
-        top, left = (int(rng.integers(size - SIZE)) for size in photograph.shape[:2])
-        return (photograph[top : top + SIZE, left : left + SIZE],)
+        top, left = (int(rng.integers(side - size)) for side in photograph.shape[:2])
+        return (photograph[top : top + size, left : left + size],)
 
     return draw

@@ -17,9 +17,6 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-QUALITIES = (80, 65, 58, 50, 40)
-"""By severity."""
-
 LUMINANCE = """
     16 11 10 16 24 40 51 61  12 12 14 19 26 58 60 55  14 13 16 24 40 57 69 56
     14 17 22 29 51 87 80 62  18 22 37 56 68 109 103 77  24 35 55 64 81 104 113 92
@@ -49,8 +46,8 @@ Images = UInt8[Tensor, "n h w 3"]
 Plane = Float[Tensor, "n h w"]
 
 
-def jpeg_compression(images: Images, severity: int) -> Images:
-    """Write as JPEG (4:2:0) and read again.
+def jpeg_compression(images: Images, quality: int) -> Images:
+    """Write as JPEG (4:2:0) and read again; sides are multiples of 16 pixels.
 
     Source:
         `jpeg_compression` of make_cifar_c.py, and libjpeg 9. No difference.
@@ -60,7 +57,6 @@ def jpeg_compression(images: Images, severity: int) -> Images:
     luminance = (19595 * red + 38470 * green + 7471 * blue + half) >> 16
     bluish = (-11058 * red - 21710 * green + 32768 * blue + (middle + half - 1)) >> 16
     reddish = (32768 * red - 27439 * green - 5329 * blue + (middle + half - 1)) >> 16
-    quality = QUALITIES[severity - 1]
     y = _code(luminance, quality_table("luminance", quality), *matrices(8))
     table = quality_table("chrominance", quality)
     cb, cr = (_code(each, table, *matrices(16)) - 128 for each in (bluish, reddish))

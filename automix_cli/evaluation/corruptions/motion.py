@@ -11,9 +11,6 @@ from jaxtyping import Float, Int, UInt8
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
-MOTION = ((6.0, 1.0), (6.0, 1.5), (6.0, 2.0), (8.0, 2.0), (9.0, 2.5))
-"""Radius and sigma in pixels, by severity."""
-
 NEGLIGIBLE = 1e-7
 """Weights below it are left out in float32: together they move no value by a hundredth of a level.
 """
@@ -22,20 +19,20 @@ Images = UInt8[Tensor, "n h w 3"]
 
 
 def motion_blur(
-    images: Images, severity: int, uniform: Float[Tensor, " n"], dtype: torch.dtype
+    images: Images, line: tuple[float, float], uniform: Float[Tensor, " n"], dtype: torch.dtype
 ) -> Images:
     """Move the camera in a straight line, within 45 degrees of the horizontal.
 
     Args:
         images: Clean images.
-        severity: 1 to 5.
+        line: Radius and sigma in pixels.
         uniform: Draws in [0, 1): where in [-45, 45) degrees the direction lies.
         dtype: float64 is exact, float32 faster.
 
     Source:
         `motion_blur` of make_cifar_c.py. No difference in float64.
     """
-    radius, sigma = MOTION[severity - 1]
+    radius, sigma = line
     degrees = -45 + (45 - -45) * uniform.double()
     return smear(images, radius, sigma, degrees, dtype)
 

@@ -13,9 +13,6 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-SIZE = 32
-"""Height and width of a CIFAR image."""
-
 Edge = Literal["replicate", "mirror", "symmetric"]
 """What lies outside: the last pixel; its mirror image without (`mirror`, dcb|abcd|cba) or with
 (`symmetric`, cba|abcd|dcb) the last pixel itself."""

@@ -8,17 +8,8 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from automix_cli.evaluation.corruptions.edges import find_edges, neighbours, truncated_distance
-from automix_cli.evaluation.corruptions.pixels import SIZE, extend, smooth, to_bytes, to_unit
+from automix_cli.evaluation.corruptions.pixels import extend, smooth, to_bytes, to_unit
 
-SPATTER = (
-    (0.62, 0.1, 0.7, 0.7, 0.5),
-    (0.65, 0.1, 0.8, 0.7, 0.5),
-    (0.65, 0.3, 1.0, 0.69, 0.5),
-    (0.65, 0.1, 0.7, 0.69, 0.6),
-    (0.65, 0.1, 0.5, 0.68, 0.6),
-)
-"""Mean, deviation, sigma and threshold of the liquid, then for water (the first three severities)
-its strength, and for mud (the others) the sigma of its smoothing."""
 WATER = (175, 238, 238)
 MUD = (63, 42, 20)
 """Red, green, blue, in [0, 255]."""
@@ -29,24 +20,29 @@ Images = UInt8[Tensor, "n h w 3"]
 Map = Float[Tensor, "n h w"]
 
 
-def spatter(images: Images, severity: int, normal: Float[Tensor, "n h w"]) -> Images:
-    """Spray liquid over an image: water up to severity 3, mud above.
+def spatter(
+    images: Images,
+    liquid: tuple[float, float, float, float, float, bool],
+    normal: Float[Tensor, "n h w"],
+) -> Images:
+    """Spray liquid over an image, water or mud.
 
     The liquid is made in float64 always: a threshold that is missed moves a value by many levels.
 
     Args:
         images: Clean images.
-        severity: 1 to 5.
+        liquid: Its mean, deviation, sigma and threshold; the strength of water, or the sigma of
+            the smoothing of mud; whether it is mud.
         normal: Standard normal draws of the liquid.
 
     Source:
         `spatter` of make_cifar_c.py, with OpenCV. No difference.
     """
-    mean, deviation, sigma, threshold, strength = SPATTER[severity - 1]
-    liquid = smooth((normal.double() * deviation).add_(mean), sigma)
-    if severity <= 3:
-        return with_water(images, torch.where(liquid < threshold, 0, liquid), strength)
-    return with_mud(images, liquid > threshold, strength)
+    mean, deviation, sigma, threshold, strength, is_mud = liquid
+    depth = smooth((normal.double() * deviation).add_(mean), sigma)
+    if is_mud:
+        return with_mud(images, depth > threshold, strength)
+    return with_water(images, torch.where(depth < threshold, 0, depth), strength)
 
 
 def with_mud(images: Images, muddy: Bool[Tensor, "n h w"], sigma: float) -> Images:
@@ -108,7 +104,7 @@ def equalised(levels: Int[Tensor, "n h w"]) -> Int[Tensor, "n h w"]:
     counts = places.flatten().bincount(minlength=num_images * num_levels).view(num_images, -1)
     first = (counts > 0).int().argmax(1, keepdim=True)
     lowest = counts.gather(1, first)
-    num_pixels = SIZE * SIZE
+    num_pixels = levels[0].numel()
     scale = torch.tensor(255.0) / (num_pixels - lowest).clamp(min=1).float()
     table = (counts.cumsum(1) - lowest).float().mul_(scale).round_().clamp_(0, 255).int()
     table = torch.where(lowest == num_pixels, first.int(), table)  # one level only: it stays

@@ -3,42 +3,28 @@
 Legend: n images, h w pixels.
 """
 
+from math import isqrt
+
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from automix_cli.evaluation.corruptions.motion import smear
-from automix_cli.evaluation.corruptions.pixels import SIZE, to_bytes, to_unit
+from automix_cli.evaluation.corruptions.pixels import to_bytes, to_unit
 from automix_cli.evaluation.corruptions.zoom import zoom_columns
-
-SNOW = (
-    (0.1, 0.2, 1.0, 0.6, 8.0, 3.0, 0.95),
-    (0.1, 0.2, 1.0, 0.5, 10.0, 4.0, 0.9),
-    (0.15, 0.3, 1.75, 0.55, 10.0, 4.0, 0.9),
-    (0.25, 0.3, 2.25, 0.6, 12.0, 6.0, 0.85),
-    (0.3, 0.3, 1.25, 0.65, 14.0, 12.0, 0.8),
-)
-"""Mean, deviation, zoom and threshold of the flakes, radius and sigma of their fall, and what is
-left of the image's colours, by severity."""
-FROST = ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45))
-"""Shares of image and photograph, by severity."""
-FOG = ((0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75))
-"""Thickness and decay of the detail, by severity."""
 
 GREY = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in grey."""
-PHOTOGRAPH_STEP = 5
-"""The frost photographs are shrunk to a fifth."""
-NUM_PLASMA_DRAWS = SIZE * SIZE - 1
-"""Uniform draws of one plasma: three of every four pixels at each of five scales."""
+FIXED_POINT = 2048
+"""What OpenCV's resizing of bytes makes whole numbers of shares with."""
 
 Images = UInt8[Tensor, "n h w 3"]
 
 
 def snow(
     images: Images,
-    severity: int,
+    weather: tuple[float, float, float, float, float, float, float],
     normal: Float[Tensor, "n h w"],
     uniform: Float[Tensor, " n"],
     dtype: torch.dtype,
@@ -47,7 +33,8 @@ def snow(
 
     Args:
         images: Clean images.
-        severity: 1 to 5.
+        weather: Mean, deviation, zoom and threshold of the flakes, radius and sigma of their fall,
+            and what is left of the image's colours.
         normal: Standard normal draws of the flakes.
         uniform: Draws in [0, 1): where in [-135, -45) degrees the flakes fall.
         dtype: float64 is exact, float32 faster.
@@ -56,7 +43,7 @@ def snow(
         `snow` of make_cifar_c.py. Differs: OpenCV's vectorised grey rounds another way, which shows
         in fewer than 0.001 % of the values, by one level.
     """
-    mean, deviation, factor, threshold, radius, sigma, kept = SNOW[severity - 1]
+    mean, deviation, factor, threshold, radius, sigma, kept = weather
     # the layer is made in float64 always: a threshold that is missed moves a value by many levels
     flakes = (normal.double() * deviation).add_(mean)
     if factor != 1:
@@ -74,54 +61,97 @@ def snow(
     return to_bytes(whitened.to(dtype).add_(layer).add_(layer.flip(1, 2)))
 
 
-def shrink_photograph(photograph: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """Shrink a frost photograph to a fifth, for images of 32 pixels.
+def resize_photograph(
+    photograph: UInt8[np.ndarray, "h w 3"], scale: float
+) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """Bring a frost photograph to the size at which windows are cut out of it.
+
+    Args:
+        photograph: In full size.
+        scale: In (0, 1].
 
     Source:
-        `cv2.resize(fx=0.2, fy=0.2)`. At exactly a fifth, bilinear sampling falls on every fifth
-        pixel from the third on. No difference.
+        `cv2.resize(fx=scale, fy=scale)` of bytes: bilinear, without smoothing, shares rounded to
+        1/2048, rows first. No difference.
     """
-    height, width = (round(size / PHOTOGRAPH_STEP) for size in photograph.shape[:2])
-    middle = PHOTOGRAPH_STEP // 2
-    return photograph[middle::PHOTOGRAPH_STEP, middle::PHOTOGRAPH_STEP][:height, :width]
+    if scale == 1:
+        return photograph
+    values = photograph.astype(np.int64)
+    values = _between(values.swapaxes(0, 1), scale)  # units of 1/2048
+    low, high, share = _places(photograph.shape[0], scale)
+    above, below = (values.swapaxes(0, 1)[each] >> 4 for each in (low, high))
+    rest = (FIXED_POINT - share)[:, None, None]
+    total = (above * rest >> 16) + (below * share[:, None, None] >> 16)
+    return (total + 2 >> 2).clip(0, 255).astype(np.uint8)
 
 
-def frost(images: Images, severity: int, frozen: Images, dtype: torch.dtype) -> Images:
+def _between(values: Int[np.ndarray, "w h 3"], scale: float) -> Int[np.ndarray, "w2 h 3"]:
+    low, high, share = _places(len(values), scale)
+    share = share[:, None, None]
+    return values[low] * (FIXED_POINT - share) + values[high] * share
+
+
+def _places(
+    size: int, scale: float
+) -> tuple[Int[np.ndarray, " s"], Int[np.ndarray, " s"], Int[np.ndarray, " s"]]:
+    """The two pixels that each pixel of a resized line lies between, and the second one's share."""
+    middle = ((np.arange(round(size * scale)) + 0.5) * (1 / scale) - 0.5).astype(np.float32)
+    low = np.floor(middle).astype(int)
+    share = np.rint((middle - low.astype(np.float32)) * FIXED_POINT).astype(int)
+    return low.clip(0, size - 1), (low + 1).clip(0, size - 1), share
+
+
+def frost(
+    images: Images, shares: tuple[float, float], frozen: Images, dtype: torch.dtype
+) -> Images:
     """Look through a frozen window.
 
     Args:
         images: Clean images.
-        severity: 1 to 5.
+        shares: Of the image and of the photograph.
         frozen: Piece of a photograph of frost for each image.
         dtype: float64 is exact, float32 faster.
 
     Source:
         `frost` of make_cifar_c.py. No difference in float64.
     """
-    image_share, frost_share = FROST[severity - 1]
+    image_share, frost_share = shares
     blended = (images.to(dtype) * image_share).add_(frozen.to(dtype).mul_(frost_share))
     return blended.clamp_(0, 255).to(torch.uint8)
 
 
 def fog(
-    images: Images, severity: int, uniform: Float[Tensor, "n draws"], dtype: torch.dtype
+    images: Images,
+    cloud: tuple[float, float],
+    uniform: Float[Tensor, "n draws"],
+    dtype: torch.dtype,
 ) -> Images:
     """Lay a random cloud over the image, and dim both to the image's own range.
 
     Args:
         images: Clean images.
-        severity: 1 to 5.
-        uniform: Draws in [0, 1), `NUM_PLASMA_DRAWS` for each image.
+        cloud: Its thickness, and the decay of its detail.
+        uniform: Draws in [0, 1), `num_plasma_draws` for each image.
         dtype: float64 is exact, float32 faster.
 
     Source:
         `fog` of make_cifar_c.py. No difference in float64.
     """
-    thickness, decay = FOG[severity - 1]
+    thickness, decay = cloud
     values = to_unit(images, dtype)
     brightest = values.amax((1, 2, 3), keepdim=True)
-    values.add_(plasma(uniform.to(dtype), decay).mul_(thickness)[..., None])
+    height, width = images.shape[1:3]
+    whole = plasma(uniform.to(dtype), decay)  # its range counts, also where it is cut off
+    values.add_(whole[:, :height, :width].mul(thickness)[..., None])
     return to_bytes(values.mul_(brightest).div_(brightest + thickness))
+
+
+def num_plasma_draws(size: int) -> int:
+    """How many uniform draws a cloud for images of `size` pixels takes: one less than it has.
+
+    Its side is a power of two, the smallest that is enough.
+    """
+    return (1 << (size - 1).bit_length()) ** 2 - 1
 
 
 def plasma(uniform: Float[Tensor, "n draws"], decay: float) -> Float[Tensor, "n h w"]:
@@ -138,12 +168,13 @@ def plasma(uniform: Float[Tensor, "n draws"], decay: float) -> Float[Tensor, "n 
         `plasma_fractal` of make_cifar_c.py, where a draw is already scaled by the strength that it
         is multiplied with. No difference.
     """
-    field = torch.zeros(len(uniform), SIZE, SIZE, dtype=uniform.dtype)
-    step, strength, used = SIZE, 100.0, 0
+    side = isqrt(uniform.shape[1] + 1)
+    field = torch.zeros(len(uniform), side, side, dtype=uniform.dtype)
+    step, strength, used = side, 100.0, 0
     while step >= 2:
-        half, count = step // 2, SIZE // step
-        corners = slice(0, SIZE, step)
-        centres = slice(half, SIZE, step)
+        half, count = step // 2, side // step
+        corners = slice(0, side, step)
+        centres = slice(half, side, step)
         size = count * count
         draws = uniform[:, used : used + 3 * size].unflatten(1, (3, count, count))
         jumps = (draws * (strength - -strength)).add_(-strength).mul_(strength)
