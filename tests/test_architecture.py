@@ -46,11 +46,10 @@ THIRD_PARTY: dict[str, set[str]] = {
     "onnxruntime": {"commands"},
     "google": {"commands"},  # protobuf, whose error onnx shows
     "safetensors": {"engine"},
-    "huggingface_hub": {"engine"},
     "matplotlib": {"reporting"},
     "jinja2": {"reporting"},
     "markupsafe": {"reporting"},
-    "huggingface_hub": {"commands"},
+    "huggingface_hub": {"engine", "commands"},
     "pyautoattack": {"evaluation"},
     "faster_coco_eval": {"evaluation"},
     "jaxtyping": {"method", "models", "evaluation"},

@@ -3,8 +3,7 @@
 `ckpt.pt` holds tensors and plain values only and is always read with `weights_only=True`: a file
 from the internet cannot run code. It is written beside its final name, flushed to disk and renamed,
 so that a kill at any moment leaves the previous one. `classifier.safetensors` is the portable
-result: the momentum classifier with its one-hot head, and in its metadata all that is needed to
-build it again.
+result: the momentum classifier with its one-hot head, and in its metadata what builds it again.
 """
 
 from __future__ import annotations
