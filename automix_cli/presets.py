@@ -23,6 +23,9 @@ from automix_cli.errors import SettingsError
 DEFAULT = "digits-tiny"
 """What `automix train` starts from when neither a preset nor a file is named."""
 
+DETECTION = "coco-r50-fpn"
+"""What `automix detect` starts from."""
+
 PROVENANCE = "preset"
 """The table of a preset file that is not part of the settings."""
 

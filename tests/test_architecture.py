@@ -49,8 +49,9 @@ THIRD_PARTY: dict[str, set[str]] = {
     "matplotlib": {"reporting"},
     "jinja2": {"reporting"},
     "markupsafe": {"reporting"},
-    "huggingface_hub": {"commands"},
+    "huggingface_hub": {"engine", "commands"},
     "pyautoattack": {"evaluation"},
+    "faster_coco_eval": {"evaluation"},
     "jaxtyping": {"method", "models", "evaluation"},
     "numpy": {
         *("randomness", "method", "models", "data", "engine", "evaluation", "build", "commands"),

@@ -19,6 +19,7 @@ COMMANDS = [
     ["eval"],
     ["compare"],
     ["bench"],
+    ["detect"],
     ["report"],
     ["robustness"],
     ["export"],
@@ -31,7 +32,7 @@ COMMANDS = [
     ["corruptions"],
 ]
 PRESET_COMMANDS = [["presets", name] for name in ("list", "show", "copy", "diff")]
-DATA_COMMANDS = [["data", "bench"], ["data", "check"]]
+DATA_COMMANDS = [["data", name] for name in ("bench", "check", "voc-to-coco")]
 CORRUPTION_COMMANDS = [["corruptions", name] for name in ("make", "verify")]
 GROUP_COMMANDS = [*PRESET_COMMANDS, *DATA_COMMANDS, *CORRUPTION_COMMANDS]
 ROOT = typer.main.get_command(app)
@@ -137,7 +138,16 @@ def test_completion_offers_the_methods_that_begin_with_what_was_typed() -> None:
 
 def test_shared_options_have_one_spelling_in_every_command() -> None:
     spelled: dict[str, set[tuple[str, ...]]] = {}
-    for command in ("train", "eval", "compare", "bench", "robustness", "export", "settings"):
+    for command in (
+        "train",
+        "detect",
+        "eval",
+        "compare",
+        "bench",
+        "robustness",
+        "export",
+        "settings",
+    ):
         for parameter in ROOT.commands[command].params:
             spelled.setdefault(parameter.name or "", set()).add(tuple(parameter.opts))
     assert all(len(spellings) == 1 for spellings in spelled.values())

@@ -15,6 +15,9 @@ DEFAULTS = {
     "model.feature_stage": 3,
     "model.merged_feature": False,
     "model.drop_path_rate": 0.0,
+    "model.init": None,
+    "model.frozen_stages": 0,
+    "model.freeze_batch_norm": "none",
     "model.channels_last": True,
     "data.name": "digits",
     "data.dir": "data",
@@ -95,7 +98,9 @@ DEFAULTS = {
     "optimizer.eps": 1e-8,
     "optimizer.weight_decay": 1e-4,
     "optimizer.decay_norm_and_bias": True,
+    "optimizer.layer_decay": 1.0,
     "optimizer.schedule": "cosine",
+    "optimizer.drop_epochs": None,
     "optimizer.schedule_unit": "epoch",
     "optimizer.warmup_epochs": 0.0,
     "optimizer.warmup_ratio": 1e-5,
@@ -121,6 +126,19 @@ DEFAULTS = {
     "train.max_steps": None,
     "evaluation.batch_size": 500,
     "evaluation.weights": "momentum",
+    "detection.train": "annotations/instances_train2017.json",
+    "detection.train_images": "train2017",
+    "detection.test": "annotations/instances_val2017.json",
+    "detection.test_images": "val2017",
+    "detection.bad_boxes": "refuse",
+    "detection.short_side": 800,
+    "detection.short_side_min": None,
+    "detection.long_side": 1333,
+    "detection.channels": 256,
+    "detection.head_width": 1024,
+    "detection.regions": 512,
+    "detection.anchor_scale": 8.0,
+    "detection.shown_images": 12,
     "run.seed": 0,
     "run.output_dir": None,
     "run.device": "auto",
@@ -178,7 +196,7 @@ def test_every_section_says_what_it_is_about() -> None:
 
 def test_optional_keys_are_unset_by_default_so_that_absent_means_unset() -> None:
     optional = [key for key in all_keys().values() if key.optional]
-    assert len(optional) == 26
+    assert len(optional) == 29
     assert all(key.default is None for key in optional)
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import nn
 
+from automix_cli.build.starting import Start, begin_with, freeze
 from automix_cli.data.datasets import DataSplits
 from automix_cli.engine.loop import Draw
 from automix_cli.engine.weights import read_weights
@@ -69,13 +70,17 @@ def classifier(
     return network
 
 
-def method(model: ModelSettings, mix: MixSettings, splits: DataSplits) -> nn.Module:
+def method(
+    model: ModelSettings, mix: MixSettings, splits: DataSplits, start: Start | None = None
+) -> nn.Module:
     """What is trained: a classifier, its momentum copy, and the way images are mixed.
 
-    The classifier is built first, so that its first weights are the same whatever the method.
+    The classifier is built first, so that its first weights are the same whatever the method. Its
+    momentum copy begins with the same weights and batch-norm statistics, frozen parts included.
 
     Raises:
         SettingsError: the model cannot be built, or cannot be trained with this method.
+        CheckpointError: the weights to start with do not fit.
     """
     network = classifier(
         model,
@@ -83,6 +88,9 @@ def method(model: ModelSettings, mix: MixSettings, splits: DataSplits) -> nn.Mod
         in_channels=splits.in_channels,
         size=splits.image_size,
     )
+    if start is not None:
+        begin_with(network, start, splits.class_names)
+    freeze(network, model)
     if has_mix_block(mix):
         return learned(network, mix)
     return rival(network, mix, splits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from timm.optim.lamb import Lamb
@@ -18,25 +19,34 @@ from automix_cli.engine.loop import Plan
 from automix_cli.engine.step import StepValues
 from automix_cli.errors import SettingsError
 from automix_cli.method import schedules
+from automix_cli.models.freezing import Freezable
+from automix_cli.models.layers import layers_of
 from automix_cli.settings import OptimizerSettings, Settings
+from automix_cli.settings.training import drop_epochs
+
+EMBEDDINGS = ("cls_token", "pos_embed", "bias_table")
+"""How the names of parameters end that are spared from weight decay like biases."""
 
 
 def optimizer(settings: OptimizerSettings, model: nn.Module) -> Optimizer:
     """SGD, AdamW or LAMB over classifier and mix block; the momentum classifier is in no group.
 
-    Groups are named `classifier` and `mix_block`, each with a `/no_decay` twin when norms and
-    biases are spared. The learning rates are written by the training step.
+    Groups are named `classifier` and `mix_block`, with `layer_decay` one of each layer such as
+    `classifier/layer3`, each with a `/no_decay` twin when norms and biases are spared. The learning
+    rates are written by the training step, which multiplies that of a group by its `lr_scale`.
+
+    Raises:
+        SettingsError: `layer_decay` is set, and the backbone does not say what its layers are.
     """
     groups: list[dict[str, object]] = []
     for name, module in model.named_children():
         if name == "momentum_classifier":
             continue
         momentum = settings.mix_block_momentum if name == "mix_block" else None
-        for suffix, parameters in _by_decay(module, decay_all=settings.decay_norm_and_bias).items():
-            if not parameters:
-                continue
-            group: dict[str, object] = {"name": f"{name}{suffix}", "params": parameters}
-            group["weight_decay"] = settings.weight_decay if suffix == "" else 0.0
+        for suffix, parameters in _grouped(module, settings).items():
+            group: dict[str, object] = {"name": f"{name}{suffix.name}", "params": parameters}
+            group["weight_decay"] = settings.weight_decay if suffix.decays else 0.0
+            group["lr_scale"] = suffix.lr_scale
             if momentum is not None and settings.name == "sgd":
                 group["momentum"] = momentum
             groups.append(group)
@@ -57,15 +67,41 @@ def optimizer(settings: OptimizerSettings, model: nn.Module) -> Optimizer:
     )
 
 
-def _by_decay(module: nn.Module, *, decay_all: bool) -> dict[str, list[nn.Parameter]]:
-    """Split parameters into those that decay and, unless all do, norms, biases and embeddings."""
-    kept: dict[str, list[nn.Parameter]] = {"": [], "/no_decay": []}
-    for name, parameter in module.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        spared = parameter.ndim <= 1 or name.endswith(("cls_token", "pos_embed", "bias_table"))
-        kept["/no_decay" if spared and not decay_all else ""].append(parameter)
-    return kept
+class Treatment(NamedTuple):
+    """How the parameters of a group are treated."""
+
+    name: str  # behind that of the network
+    decays: bool
+    lr_scale: float
+
+
+def _grouped(module: nn.Module, settings: OptimizerSettings) -> dict[Treatment, list[nn.Parameter]]:
+    """Trained parameters by layer, if layers differ, and, unless all decay, by whether they do.
+
+    Norms, biases and embeddings are those that are spared.
+    """
+    layers: dict[str, int] = {}
+    if settings.layer_decay != 1 and isinstance(module, Freezable):
+        try:
+            layers = layers_of(module, coarse=False)
+        except ValueError as problem:
+            raise SettingsError(
+                f"cannot scale learning rates by layer: {problem}",
+                hint="leave out `optimizer.layer_decay`",
+            ) from problem
+    last = max(layers.values(), default=0)
+    groups: dict[Treatment, list[nn.Parameter]] = {}
+    named = [pair for pair in module.named_parameters() if pair[1].requires_grad]
+    for spares in (False, True):  # those that decay come first
+        for name, parameter in named:
+            is_spared = parameter.ndim <= 1 or name.endswith(EMBEDDINGS)
+            if (is_spared and not settings.decay_norm_and_bias) != spares:
+                continue
+            layer = f"/layer{layers[name]}" if layers else ""
+            scale = settings.layer_decay ** (last - layers[name]) if layers else 1.0
+            treatment = Treatment(f"{layer}{'/no_decay' if spares else ''}", not spares, scale)
+            groups.setdefault(treatment, []).append(parameter)
+    return groups
 
 
 def train_batches(
@@ -76,18 +112,34 @@ def train_batches(
     Raises:
         SettingsError: batch, padding or `train.drop_last` do not fit the processes and images.
     """
+    part = batch_plan(settings, len(splits.train), rank, num_ranks, repeats=settings.data.repeats)
     try:
-        batch_plan = BatchPlan(
-            num_images=len(splits.train),
+        return batches(settings.data, splits, part, device)
+    except ValueError as problem:
+        raise SettingsError(
+            f"cannot make training batches: {problem}", hint="see `[train]` and `[data]`"
+        ) from problem
+
+
+def batch_plan(
+    settings: Settings, num_images: int, rank: int, num_ranks: int, *, repeats: int = 1
+) -> BatchPlan:
+    """How the training images are shared out.
+
+    Raises:
+        SettingsError: batch or `train.drop_last` do not fit the processes and images.
+    """
+    try:
+        return BatchPlan(
+            num_images=num_images,
             batch_size=settings.train.batch_size,
             accumulation_steps=settings.train.accumulation_steps,
             drop_last=settings.train.drop_last,
             seed=settings.run.seed,
             rank=rank,
             num_ranks=num_ranks,
-            repeats=settings.data.repeats,
+            repeats=repeats,
         )
-        return batches(settings.data, splits, batch_plan, device)
     except ValueError as problem:
         raise SettingsError(
             f"cannot make training batches: {problem}", hint="see `[train]` and `[data]`"
@@ -158,6 +210,7 @@ def learning_rate_schedule(
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
         shape=optimizer.schedule,
+        drop_epochs=drop_epochs(optimizer),
         unit=optimizer.schedule_unit,
         warmup_epochs=optimizer.warmup_epochs,
         warmup_ratio=optimizer.warmup_ratio,

@@ -23,6 +23,7 @@ from automix_cli.cli.boundary import (
 from automix_cli.cli.compare import compare
 from automix_cli.cli.corruptions import corruptions_app
 from automix_cli.cli.data import data_app
+from automix_cli.cli.detect import detect
 from automix_cli.cli.evaluate import evaluate
 from automix_cli.cli.export import export
 from automix_cli.cli.import_openmixup import import_openmixup
@@ -68,6 +69,7 @@ def root(
 
 app.command("train", cls=TrainCommand)(train)
 app.command("eval")(evaluate)
+app.command("detect", cls=TrainCommand)(detect)
 app.command("robustness")(robustness)
 app.command("visualize-masks", cls=MasksCommand)(visualize_masks)
 app.command("inspect")(inspect)

@@ -31,7 +31,8 @@ Runs = Annotated[
 Methods = Annotated[
     str | None,
     typer.Option(
-        help="Methods to compare (default: vanilla,mixup,cutmix,automix; with --variant: automix).",
+        help="Methods to compare (default: vanilla,mixup,cutmix,automix; with --variant: automix;"
+        " none: the variants alone).",
         metavar="NAME,...",
     ),
 ]
@@ -74,7 +75,7 @@ def compare(  # noqa: PLR0913 - Typer reads the flags from the signature
 ) -> None:
     """Compare methods over seeds on one preset: accuracy with intervals, and cost.
 
-    Each run is one of `automix train`, in a process of its own, in --output-dir
+    Each run is one of `automix train` (or `detect`), in a process of its own, in --output-dir
     (default: runs/compare/PRESET). The same command given again skips what is
     finished and goes on with what is not.
 
@@ -82,6 +83,7 @@ def compare(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix compare -p digits-tiny
     $ automix compare -p cifar100-r18 --methods vanilla,cutmix,automix --seeds 0,1,2
     $ automix compare -p digits-tiny --variant noarea:mix.mask_area_weight=0
+    $ automix compare -p cub200-r18 --methods none --variant "cutmix: model.init=runs/cutmix"
     $ automix compare runs/compare/digits-tiny
     """
     from automix_cli.commands import compare as command

@@ -59,6 +59,32 @@ def check_data(
     command.run(DataCheckRequest(folder, name, csv, workers, strict, as_json))
 
 
+@data_app.command("voc-to-coco")
+def voc_to_coco(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of `Annotations` and `JPEGImages`.", metavar="FOLDER")
+    ],
+    *,
+    test_share: Annotated[
+        float,
+        typer.Option(
+            help="Share of the images to be judged on, where `ImageSets/Main` does not say which.",
+            metavar="SHARE",
+        ),
+    ] = 0.2,
+    as_json: Json = False,
+) -> None:
+    """Turn Pascal VOC's XML files into COCO's format: FOLDER/train.json and test.json.
+
+    Examples:
+    $ automix data voc-to-coco ~/VOC2007
+    $ automix data voc-to-coco ~/raccoons --test-share 0.2
+    """
+    from automix_cli.commands import voc_to_coco as command
+
+    command.run(folder, test_share, as_json=as_json)
+
+
 @data_app.command("bench")
 def bench_data(  # noqa: PLR0913 - Typer reads the flags from the signature
     *,

@@ -1,64 +1,43 @@
-"""The books of one run: records, evaluations, checkpoints and the summary.
-
-Gives the training loop its hooks. Every method is called on every process; only the main one
-writes.
-"""
+"""The books of a classifier's run: its evaluations, portable weights and summary."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from torch import Tensor
 
 from automix_cli import build
+from automix_cli.commands.books import Books
 from automix_cli.commands.heads import accuracy_record
 from automix_cli.commands.mask_progress import MaskProgress
 from automix_cli.data.batches import evaluation_batches
 from automix_cli.data.datasets import DataSplits, Images
-from automix_cli.engine.checkpoint import Header, save_classifier
-from automix_cli.engine.checkpoint_writer import CheckpointWriter
-from automix_cli.engine.loop import Hooks, Training, TrainState
-from automix_cli.engine.runtime import StopRequest, add_over_processes, peak_memory_bytes
-from automix_cli.engine.trackers import Trackers
+from automix_cli.engine.checkpoint import save_classifier
+from automix_cli.engine.runtime import add_over_processes
 from automix_cli.evaluation.accuracy import measure
 from automix_cli.method import AdAutoMix, AutoMix, RivalTraining, estimate_batch_norm
 from automix_cli.models.classifier import Classifier
 from automix_cli.reporting import records
-from automix_cli.reporting.progress import TrainProgress
-from automix_cli.settings import Settings
 from automix_cli.settings.mix import LEARNED
-from automix_cli.settings.toml import as_saved
 
 Labelled = Iterable[tuple[Tensor, Tensor]]
 NUM_IMAGES_FOR_BATCH_NORM = 10_000  # that re-estimate it when `mix.momentum_buffers` is `precise`
 
 
-@dataclass
-class Bookkeeper:
-    """Writes down what happens to one run.
+@dataclass(kw_only=True)
+class Bookkeeper(Books):
+    """Writes down what happens to one run of a classifier.
 
     Attributes:
         splits: On the training device.
     """
 
-    settings: Settings
     splits: DataSplits
-    training: Training
-    state: TrainState
-    folder: Path
-    metrics: records.Metrics | None  # None on every process but the main one
-    trackers: Trackers  # those of every process but the main one are none
-    progress: TrainProgress
-    masks: MaskProgress | None  # None, too, on every process but the main one
-    timed_since: float = 0.0
-    timed_step: int = 0
-    writer: CheckpointWriter = field(default_factory=CheckpointWriter)
+    masks: MaskProgress | None  # None on every process but the main one
 
     @property
     def method(self) -> AutoMix | AdAutoMix | RivalTraining:
@@ -75,46 +54,6 @@ class Bookkeeper:
     def judged_on(self) -> str:
         """The split that chooses the best checkpoint."""
         return "test" if self.splits.validation is None else "validation"
-
-    def hooks(self, stop: StopRequest) -> Hooks:
-        """What the loop calls."""
-        if self.masks is not None:
-            self.masks.take_if_due(self.state.step)
-        self.restart_clock()
-        return Hooks(
-            advance=self.progress.advance,
-            record=self.record,
-            evaluate=self.evaluate,
-            save=self.save,
-            stop_signal=stop.agreed,
-        )
-
-    def restart_clock(self) -> None:
-        """Leave evaluations and saving out of the speed of training."""
-        self.timed_since, self.timed_step = time.perf_counter(), self.state.step
-
-    def record(self, values: Mapping[str, float]) -> None:
-        """Write the mean losses since the last record, the schedules' values and the speed."""
-        steps = self.state.step - self.timed_step
-        seconds = time.perf_counter() - self.timed_since
-        losses = {name for name in self.state.names if not name.endswith("_ratio")}
-        named = {f"loss/{key}" if key in losses else key: each for key, each in values.items()}
-        named["seconds_per_step"] = seconds / steps
-        named["images_per_second"] = self.settings.train.batch_size * steps / seconds
-        self.append({"split": "train", **self.position(), **named})
-        self.progress.losses(self.state.step, named)
-        self.restart_clock()
-
-    def position(self) -> dict[str, float]:
-        """Where in the run this is."""
-        step = self.state.step
-        return {"step": step, "epoch": step / self.training.batches.steps_per_epoch}
-
-    def append(self, record: Mapping[str, Any]) -> None:
-        """Add a line to `metrics.jsonl`, then show it in the trackers."""
-        if self.metrics is not None:
-            self.metrics.append(record)
-        self.trackers.log(record)
 
     def evaluate(self) -> bool:
         """Measure every head on every split, and say whether the judged one is the best so far."""
@@ -137,6 +76,15 @@ class Bookkeeper:
             self.progress.accuracies(self.state.step, split, shown, is_best=chooses)
         self.restart_clock()
         return is_best
+
+    def keep_with_checkpoint(self) -> None:
+        """Keep the masks drawn so far."""
+        if self.masks is not None:
+            self.masks.keep(self.state.step)
+
+    def description(self) -> dict[str, Any]:
+        """What checkpoints say of the data."""
+        return self.splits.description()
 
     @property
     def wants_precise_batch_norm(self) -> bool:
@@ -185,25 +133,6 @@ class Bookkeeper:
         some = train.take(np.arange(min(len(train), NUM_IMAGES_FOR_BATCH_NORM)))
         return (images for images, _ in self.batches(some, rank=0, num_ranks=1))
 
-    def header(self) -> Header:
-        """What checkpoints say of the run."""
-        return Header(
-            settings=as_saved(self.settings),
-            dataset=self.splits.description(),
-            software=records.software_versions(),
-            num_processes=self.training.accelerator.num_processes,
-            metrics_bytes=0 if self.metrics is None else self.metrics.num_bytes(),
-        )
-
-    def save(self, is_best: bool) -> None:  # noqa: FBT001 - the type of a hook
-        """Write `best.pt` before `ckpt.pt`: a kill between the two is made good by resuming."""
-        if self.masks is not None:
-            self.masks.keep(self.state.step)
-        names = (records.BEST, records.CHECKPOINT) if is_best else (records.CHECKPOINT,)
-        paths = [self.folder / name for name in names]
-        self.writer.save(paths, self.training, self.state, self.header())
-        self.restart_clock()
-
     def finish(self) -> dict[str, Any]:
         """Write the portable classifier and the summary; the run is then finished."""
         if self.masks is not None:
@@ -218,30 +147,18 @@ class Bookkeeper:
 
     def summary(self) -> dict[str, Any]:
         """The numbers of the run: what it stands for, every head beside it, and the cost."""
-        accelerator = self.training.accelerator
-        position = self.position()
-        speed = self.settings.train.batch_size * self.state.step / max(self.state.seconds, 1e-9)
         return {
             "schema_version": 1,
             "preset": self.settings.run.preset,
             "method": self.settings.mix.method,
-            "seed": self.settings.run.seed,
-            "step": self.state.step,
-            "epochs": position["epoch"],
             "stands_for": self.stands_for,
-            "last": self.state.last,
-            "best": self.state.best,
+            **self.account(),
             "best_chosen_on": "the test set"
             if self.judged_on == "test"
             else "a held-out part of the training set",
             "median_of_last_ten": {}
             if self.metrics is None
             else records.median_of_last_ten(self.metrics.path),
-            "seconds": self.state.seconds,
-            "images_per_second": speed,
-            "peak_memory_bytes": peak_memory_bytes(accelerator.device),
-            "device": str(accelerator.device),
-            "num_processes": accelerator.num_processes,
         }
 
 

@@ -147,12 +147,14 @@ def comparison_of(
     """Compare runs by group; the baseline is the one group that mixes nothing, if there is one."""
     runs = [run for group in groups.values() for run in group]
     unmixed = [name for name, group in groups.items() if group[0].settings.mix.method == BASELINE]
-    baseline = BASELINE if BASELINE in unmixed else (unmixed[0] if len(unmixed) == 1 else None)
+    baseline = unmixed[0] if len(unmixed) == 1 else None
+    if BASELINE in unmixed or (BASELINE in groups and runs[0].settings.data.name == "coco"):
+        baseline = BASELINE  # of detectors, the backbone of a plain classifier
     judged = {str(run.summary["stands_for"]) for run in runs}
     named = {run.settings.run.preset for run in runs}
     rows = compare_rows(
         {
-            name: (group[0].settings.mix.method, [run.result for run in group])
+            name: (str(group[0].summary["method"]), [run.result for run in group])
             for name, group in groups.items()
         },
         baseline,

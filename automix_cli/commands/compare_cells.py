@@ -12,13 +12,12 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
+from automix_cli.commands.compare_arms import Arm, chosen_arms, chosen_seeds
 from automix_cli.commands.requests import CompareRequest
 from automix_cli.errors import SettingsError
 from automix_cli.reporting import records
@@ -27,34 +26,9 @@ from automix_cli.settings.layering import Flag, Overrides, file_layer, load
 from automix_cli.settings.problems import shown
 from automix_cli.settings.toml import changed_keys, moves_result
 
-METHODS = "vanilla,mixup,cutmix,automix"
-SEEDS = "0,1,2"
-LONGEST_NAME = 60
 _LEFT_BEFORE_A_CHECKPOINT = {
     *(records.SETTINGS, "origins.json", "environment.json", records.METRICS, records.MASKS),
 }
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One row of the comparison before its seeds are known.
-
-    Args:
-        name: A method, or what a person calls a variant.
-        flag: What the command line named it with.
-        method: The method, or None for that of the preset or of `sets`.
-        sets: `KEY=VALUE` texts on top of what all arms share.
-    """
-
-    name: str
-    flag: str
-    method: str | None
-    sets: tuple[str, ...] = ()
-
-    @property
-    def slug(self) -> str:
-        """The name as part of a folder's name."""
-        return re.sub(r"[^a-z0-9_.]+", "-", self.name.lower()).strip("-.")
 
 
 @dataclass(frozen=True)
@@ -99,51 +73,13 @@ def planned_cells(overrides: Overrides, request: CompareRequest, folder: Path) -
             f"accuracies on different data cannot be compared: {listed}",
             hint="leave `data.name`, `data.dir` and `data.csv` out of `--variant`",
         )
+    named = [cell.arm for cell in cells if cell.arm.method is not None]
+    if "coco" in datasets and named:
+        raise SettingsError(
+            f"a detector mixes no images, but `{named[0].name}` is a method of mixing",
+            hint='compare backbones: `--methods none --variant "NAME: model.init=RUN"`',
+        )
     return cells
-
-
-def chosen_arms(request: CompareRequest) -> list[Arm]:
-    """The methods and the variants, in the order given.
-
-    Raises:
-        SettingsError: a list is empty, or two names are the same or would share a folder.
-    """
-    usual = "automix" if request.variants else METHODS
-    methods = _listed("--methods", usual if request.methods is None else request.methods)
-    arms = [Arm(name, "--methods", name) for name in methods]
-    arms += [variant_arm(text, "--variant") for text in request.variants]
-    taken: dict[str, str] = {}
-    for arm in arms:
-        if arm.slug in taken:
-            raise SettingsError(
-                f"`{shown(arm.name)}` (from {arm.flag}) and `{shown(taken[arm.slug])}` would share "
-                f"the folder `{arm.slug}-seed...`",
-                hint="give each method and variant once, and variants names that differ",
-            )
-        taken[arm.slug] = arm.name
-    return arms
-
-
-def chosen_seeds(request: CompareRequest) -> list[int]:
-    """The seeds, in the order given.
-
-    Raises:
-        SettingsError: one is no whole number, or there twice, or there is none.
-    """
-    texts = _listed("--seeds", SEEDS if request.seeds is None else request.seeds)
-    wrong = [text for text in texts if not re.fullmatch(r"[0-9]{1,10}", text)]
-    if wrong:
-        raise SettingsError(
-            f"`--seeds` must be whole numbers separated by commas, got `{shown(wrong[0])}`",
-            hint=f"for example `--seeds {SEEDS}`",
-        )
-    seeds = [int(text) for text in texts]
-    twice = [seed for seed in seeds if seeds.count(seed) > 1]
-    if twice:
-        raise SettingsError(
-            f"`--seeds` names {twice[0]} twice", hint="a run repeated says nothing new"
-        )
-    return seeds
 
 
 def state_of(cell: Cell) -> State:
@@ -224,35 +160,3 @@ def settings_of(arm: Arm, overrides: Overrides, *flags: Flag) -> Settings:
     except SettingsError as error:
         text = f"`{shown(arm.name)}`: {error.message}"
         raise SettingsError(text, hint=error.hint) from error
-
-
-def variant_arm(text: str, flag: str) -> Arm:
-    """A row with settings of its own, as a person writes it.
-
-    Raises:
-        SettingsError: it is not `NAME: KEY=VALUE, ...`.
-    """
-    name, colon, changes = (part.strip() for part in text.partition(":"))
-    sets = tuple(part.strip() for part in changes.split(",") if part.strip())
-    if not colon or not sets or not all("=" in each for each in sets):
-        raise SettingsError(
-            f"`{flag} {shown(text)}` must be NAME: KEY=VALUE, ...",
-            hint=f'for example `{flag} "no area loss: mix.mask_area_weight=0"`',
-        )
-    if not re.match(r"[A-Za-z0-9]", name) or not name.isprintable() or len(name) > LONGEST_NAME:
-        raise SettingsError(
-            f"a variant's name must begin with a letter or digit and have at most {LONGEST_NAME} "
-            f"characters, got `{shown(name)}`"
-        )
-    return Arm(name, flag, None, sets)
-
-
-def _listed(flag: str, text: str) -> Sequence[str]:
-    """The parts of a list separated by commas, each there once."""
-    parts = [part.strip() for part in text.split(",")]
-    if not parts or not all(parts):
-        raise SettingsError(
-            f"`{flag}` must name something between its commas, got `{shown(text)}`",
-            hint=f"for example `{flag} {METHODS if flag == '--methods' else SEEDS}`",
-        )
-    return parts

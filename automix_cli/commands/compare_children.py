@@ -116,7 +116,8 @@ class Children:
             what = ["--resume", str(cell.folder)]
         else:
             what = ["--config", str(settings), "--output-dir", str(cell.folder)]
-        command = [*self._launcher, "-m", "automix_cli", "train", *what]
+        kind = "detect" if cell.settings.data.name == "coco" else "train"
+        command = [*self._launcher, "-m", "automix_cli", kind, *what]
         with cell.beside(".log").open("ab") as log:
             log.write(f"$ {shlex.join(command)}\n".encode())
             log.flush()

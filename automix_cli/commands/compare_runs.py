@@ -10,7 +10,7 @@ from typing import Any
 
 from automix_cli.errors import CheckpointError, DataError, SettingsError
 from automix_cli.reporting import records
-from automix_cli.reporting.comparison import RunResult
+from automix_cli.reporting.comparison import DETECTION_MEASURES, RunResult
 from automix_cli.reporting.training_cost import training_cost
 from automix_cli.settings import Settings
 from automix_cli.settings.layering import Overrides, file_layer, load
@@ -85,6 +85,8 @@ def read_run(folder: Path, name: str) -> FinishedRun:
 def _measures(summary: Mapping[str, Any]) -> dict[str, float]:
     heads = summary["last"]["test"]
     chosen = heads[summary["stands_for"]]
+    if "ap" in chosen:  # a detector's; without an object of a kind there is no number
+        return {name: float(chosen[name] or 0.0) for name in DETECTION_MEASURES}
     measures = {"top1": chosen["top1"], "nll": chosen["nll"]}
     if "ece" in chosen:
         measures["ece"] = chosen["ece"]
@@ -165,16 +167,17 @@ def _identity(settings: Settings) -> dict[str, Any]:
 
 def _name(settings: Settings, others: Sequence[Settings]) -> str:
     """The shortest name that no other group has."""
+    method = "detector" if settings.data.name == "coco" else settings.mix.method
     same_method = [each for each in others if each.mix.method == settings.mix.method]
     differing = differing_keys(same_method)
     values = _identity(settings)
     listed = ", ".join(f"{key}={shown(values.get(key, 'none'))}" for key in differing)
     same_preset = [each for each in same_method if each.run.preset == settings.run.preset]
     if len(same_method) == 1:
-        return settings.mix.method
+        return method
     if len(same_preset) == 1:
-        return f"{settings.mix.method} {settings.run.preset or 'without preset'}"
-    return f"{settings.mix.method} ({listed})"
+        return f"{method} {settings.run.preset or 'without preset'}"
+    return f"{method} ({listed})"
 
 
 def differing_keys(settings: Iterable[Settings]) -> list[str]:
@@ -197,6 +200,7 @@ def refuse_other_data(runs: Sequence[FinishedRun]) -> None:
         (
             run.settings.data.identity,
             run.num_images,
+            str(run.settings.detection.test) if run.settings.data.name == "coco" else "",
             () if has_one_place else class_names(run.folder),
         ): run.folder
         for run in runs
@@ -205,7 +209,7 @@ def refuse_other_data(runs: Sequence[FinishedRun]) -> None:
         listed = "; ".join(
             f"`{folder}` on {num:,} test images of {name}"
             + (f" in {len(classes)} classes" if classes else "")
-            for (name, num, classes), folder in kinds.items()
+            for (name, num, _, classes), folder in kinds.items()
         )
         raise DataError(
             f"accuracies on different data cannot be compared: {listed}",
@@ -214,14 +218,16 @@ def refuse_other_data(runs: Sequence[FinishedRun]) -> None:
 
 
 def class_names(folder: Path) -> tuple[str, ...]:
-    """The classes that a run's portable classifier knows.
+    """The classes that a run's portable classifier or detector knows.
 
     Raises:
         CheckpointError: there is no such file, or it is damaged.
     """
     from automix_cli.engine.checkpoint import load_classifier  # torch is not needed otherwise
 
-    return tuple(load_classifier(folder / records.CLASSIFIER)[1]["dataset"]["class_names"])
+    is_detector = (folder / records.DETECTOR).is_file()
+    path = folder / (records.DETECTOR if is_detector else records.CLASSIFIER)
+    return tuple(load_classifier(path)[1]["dataset"]["class_names"])
 
 
 def notes_on(groups: Mapping[str, Sequence[FinishedRun]], *, say_settings: bool) -> list[str]:

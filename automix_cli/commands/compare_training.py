@@ -17,6 +17,7 @@ from automix_cli.errors import (
     VerificationError,
 )
 from automix_cli.reporting.comparison_progress import ComparisonProgress
+from automix_cli.reporting.comparison_tables import SCORES
 from automix_cli.reporting.progress import duration
 from automix_cli.reporting.tables import percent
 
@@ -94,7 +95,8 @@ def train(
     if code == 0:
         done = read_run(cell.folder, cell.name)
         took = duration(time.monotonic() - started)
-        return 0, f"top-1 {percent(done.result.measures['top1'])} in {took}"
+        name = "ap" if "ap" in done.result.measures else "top1"
+        return 0, f"{SCORES[name]} {percent(done.result.measures[name])} in {took}"
     if children.received:
         return code, INTERRUPTED
     how = f"exit code {code}" if code > 0 else f"killed by signal {-code}"

@@ -25,7 +25,7 @@ def refuse_what_cannot_be_pushed(repo: str) -> None:
     if importlib.util.find_spec(PACKAGE) is None:
         raise SettingsError(
             f"`--push-to-hub` needs {PACKAGE}, which is not installed",
-            hint="install the extra `hub`: `pip install 'automix-cli[hub]'`",
+            hint="`pip install huggingface-hub`",
         )
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id

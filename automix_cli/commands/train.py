@@ -14,7 +14,8 @@ from automix_cli.commands.requests import TrainRequest
 from automix_cli.errors import CheckpointError, SettingsError
 from automix_cli.reporting import records
 from automix_cli.reporting.progress import say
-from automix_cli.settings.layering import Overrides, file_layer, load
+from automix_cli.settings import Settings
+from automix_cli.settings.layering import Origins, Overrides, file_layer, load
 from automix_cli.settings.toml import print_config
 
 
@@ -24,28 +25,49 @@ def run(overrides: Overrides, request: TrainRequest) -> None:
     Raises:
         AutoMixError: anything a person can mend; the exit code says what kind.
     """
-    folder = resumed_folder(request.resume, overrides)
-    if folder is None:
-        overrides = with_default_preset(overrides)
-    elif request.resume != "auto":
-        refuse_other_sources(overrides)
-    base = None if folder is None else file_layer(folder / records.SETTINGS)
-    settings, origins = load(overrides, base=base)
+    folder, settings, origins = decided(overrides, request.resume, presets.DEFAULT)
     if request.print_config:
         sys.stdout.write(print_config(settings, origins))
         return
+    if settings.data.name == "coco":
+        raise SettingsError(
+            "`data.name` is `coco`: boxes to be found, and no images of classes",
+            hint="detectors are trained by `automix detect`",
+        )
 
     from automix_cli.commands import training_run
 
     training_run.run(settings, origins, folder, request)
 
 
-def with_default_preset(overrides: Overrides) -> Overrides:
-    """Start from the embedded preset when neither a preset nor a file is named, and say so."""
+def decided(
+    overrides: Overrides, resume: str | None, preset: str
+) -> tuple[Path | None, Settings, Origins]:
+    """The run folder to go on with, or None for a new run; the settings, and who set them.
+
+    Args:
+        overrides: What the command line says of settings.
+        resume: What it says of resuming, see `resumed_folder`.
+        preset: Where a new run starts from when neither a preset nor a file is named.
+
+    Raises:
+        AutoMixError: there is nothing to resume, or the settings are wrong.
+    """
+    folder = resumed_folder(resume, overrides)
+    if folder is None:
+        overrides = with_default_preset(overrides, preset)
+    elif resume != "auto":
+        refuse_other_sources(overrides)
+    base = None if folder is None else file_layer(folder / records.SETTINGS)
+    return folder, *load(overrides, base=base)
+
+
+def with_default_preset(overrides: Overrides, preset: str = presets.DEFAULT) -> Overrides:
+    """Start from a preset when neither a preset nor a file is named, and say so."""
     if overrides.preset is not None or overrides.configs:
         return overrides
-    say(f"no --preset or --config: using preset {presets.DEFAULT}")
-    return replace(overrides, preset=presets.DEFAULT)
+    say(f"no --preset or --config: using preset {preset}")
+    return replace(overrides, preset=preset)
 
 
 def resumed_folder(resume: str | None, overrides: Overrides) -> Path | None:

@@ -117,13 +117,14 @@ class TrainedFile:
 
 
 def read_file(path: Path) -> TrainedFile:
-    """Read a checkpoint or a portable file.
+    """Read a checkpoint or a portable file of a classifier.
 
     Raises:
-        CheckpointError: it is missing or broken.
+        CheckpointError: it is missing or broken, or of a detector.
     """
     if path.suffix == ".safetensors":
         tensors, stored = load_classifier(path)
+        _refuse_detector(path, stored["dataset"])
         only = "momentum"
         if "export" in stored:  # written for other programs, under timm's names
             try:
@@ -135,6 +136,7 @@ def read_file(path: Path) -> TrainedFile:
         return TrainedFile(path, tensors, stored["settings"], stored["dataset"], only)
     checkpoint = load_checkpoint(path)
     header = checkpoint.header
+    _refuse_detector(path, header.dataset)
     refuse_unsound(path, header.dataset)
     return TrainedFile(path, checkpoint.model, header.settings, header.dataset, None)
 
@@ -172,6 +174,14 @@ def _are_numbers(values: object, count: int) -> bool:
         and len(values) == count
         and all(isinstance(each, int | float) for each in values)
     )
+
+
+def _refuse_detector(path: Path, dataset: dict[str, Any]) -> None:
+    if dataset.get("task") == "detection":
+        raise CheckpointError(
+            f"`{path}` is of a detector, wanted a classifier",
+            hint="`automix detect` measures detectors, and writes what they found",
+        )
 
 
 def stored_settings(path: Path) -> dict[str, Any]:

@@ -7,15 +7,18 @@ import sys
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from automix_cli import build
+from automix_cli.build.starting import Start
 from automix_cli.commands.bookkeeping import Bookkeeper
+from automix_cli.commands.books import announce_resume, opened_metrics, trackers_of
 from automix_cli.commands.last_good import last_good
 from automix_cli.commands.mask_progress import mask_progress
 from automix_cli.commands.rehearsal import rehearse
 from automix_cli.commands.requests import TrainRequest
 from automix_cli.commands.sole_writer import sole_writer
+from automix_cli.commands.starting_weights import announce_start, describe, read_start
 from automix_cli.data.datasets import DataSplits, load_splits
 from automix_cli.engine.checkpoint import Checkpoint, restore
 from automix_cli.engine.loop import Plan, Training, TrainState, fit
@@ -28,14 +31,14 @@ from automix_cli.engine.runtime import (
     said_by_main,
     seed_initialisation,
 )
-from automix_cli.engine.trackers import Trackers, require_installed, start_trackers
+from automix_cli.engine.trackers import require_installed
 from automix_cli.errors import CheckpointError
 from automix_cli.reporting import records
 from automix_cli.reporting.progress import TrainProgress, say
 from automix_cli.reporting.tables import accuracy_table, print_tables, summary_table
 from automix_cli.settings import DataSettings, Settings
 from automix_cli.settings.layering import Layer, Origins, Overrides, load
-from automix_cli.settings.toml import as_saved, changed_keys, dump_toml, flatten, moves_result
+from automix_cli.settings.toml import changed_keys, dump_toml, moves_result
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Prepared:
     splits: DataSplits
     training: Training
     plan: Plan
+    init: dict[str, Any] | None  # what is said of the weights to begin with
 
 
 def run(settings: Settings, origins: Origins, resumed: Path | None, request: TrainRequest) -> None:
@@ -58,25 +62,33 @@ def run(settings: Settings, origins: Origins, resumed: Path | None, request: Tra
         request: What to show.
     """
     require_installed(settings.train.tracker_names)
-    checkpoint = None if resumed is None else last_good(resumed)
-    if checkpoint is not None:
-        refuse_changes(checkpoint, settings)
-    prepared = prepare_run(settings)
+    checkpoint = checkpoint_of(resumed, settings)
+    prepared = prepare_run(settings, reads_init=checkpoint is None)
     accelerator = prepared.training.accelerator
     with closing(prepared.training.batches), ExitStack() as held:
         if request.dry_run:
             rehearse(prepared.training, prepared.plan, settings, origins, as_json=request.as_json)
             return
-        if resumed is None:
-            folder = new_folder(accelerator, settings, origins, held)
-        else:
-            folder = resumed
-            if accelerator.is_main_process:
-                held.enter_context(sole_writer(folder, "run"))
+        folder = resumed or new_folder(accelerator, settings, origins, held)
+        if resumed is not None and accelerator.is_main_process:
+            held.enter_context(sole_writer(folder, "run"))
         summary = carry_out(prepared, folder, checkpoint)
     if accelerator.is_main_process:
         show(summary, folder, as_json=request.as_json)
     accelerator.end_training()
+
+
+def checkpoint_of(resumed: Path | None, settings: Settings) -> Checkpoint | None:
+    """Where a resumed run goes on from; None for a new one.
+
+    Raises:
+        CheckpointError: it is broken, or the settings are not those it was made with.
+    """
+    if resumed is None:
+        return None
+    checkpoint = last_good(resumed)
+    refuse_changes(checkpoint, settings)
+    return checkpoint
 
 
 def refuse_changes(checkpoint: Checkpoint, settings: Settings) -> None:
@@ -102,20 +114,43 @@ def refuse_changes(checkpoint: Checkpoint, settings: Settings) -> None:
         )
 
 
-def prepare_run(settings: Settings) -> Prepared:
-    """Devices, data, model and optimizer, ready for the first step."""
+def prepare_run(settings: Settings, *, reads_init: bool = False) -> Prepared:
+    """Devices, data, model and optimizer, ready for the first step.
+
+    Args:
+        settings: Of the whole run.
+        reads_init: Whether the model begins with the weights of `model.init`, if there are any;
+            a run that is resumed has weights of its own.
+    """
+    accelerator = accelerator_for(settings)
+    splits = load_data(settings.data, accelerator)
+    start = None
+    if reads_init:
+        with accelerator.local_main_process_first():
+            start = read_start(
+                settings, in_channels=splits.in_channels, image_size=splits.image_size
+            )
+    if start is not None and accelerator.is_main_process:
+        announce_start(start, splits)
+    return assemble(settings, splits, accelerator, start)
+
+
+def accelerator_for(settings: Settings) -> Accelerator:
+    """Device, processes and precision of a run."""
     accelerator = build_accelerator(
         device=settings.run.device, mixed_precision=settings.train.mixed_precision
     )
     if settings.run.deterministic:
         make_deterministic()
-    return assemble(settings, load_data(settings.data, accelerator), accelerator)
+    return accelerator
 
 
-def assemble(settings: Settings, splits: DataSplits, accelerator: Accelerator) -> Prepared:
+def assemble(
+    settings: Settings, splits: DataSplits, accelerator: Accelerator, start: Start | None = None
+) -> Prepared:
     """Model, optimizer and batches for data that are there, ready for the first step."""
     seed_initialisation(settings.run.seed)
-    method = build.method(settings.model, settings.mix, splits)
+    method = build.method(settings.model, settings.mix, splits, start)
     model, optimizer = prepare(
         accelerator,
         method,
@@ -137,7 +172,9 @@ def assemble(settings: Settings, splits: DataSplits, accelerator: Accelerator) -
         values_at=build.values_at(settings, batches.steps_per_epoch),
         draw=build.draw(settings.mix, accelerator.device),
     )
-    return Prepared(settings, splits, training, build.plan(settings, batches.steps_per_epoch))
+    plan = build.plan(settings, batches.steps_per_epoch)
+    init = None if start is None else describe(start, splits)
+    return Prepared(settings, splits, training, plan, init)
 
 
 def load_data(settings: DataSettings, accelerator: Accelerator) -> DataSplits:
@@ -174,15 +211,12 @@ def carry_out(prepared: Prepared, folder: Path, checkpoint: Checkpoint | None) -
     training, plan = prepared.training, prepared.plan
     accelerator = training.accelerator
     state = TrainState() if checkpoint is None else restore(checkpoint, training)
-    metrics, masks = None, None
+    metrics = opened_metrics(folder, accelerator, checkpoint)
+    masks = None
     if accelerator.is_main_process:
-        kept = 0 if checkpoint is None else checkpoint.header.metrics_bytes
-        metrics = records.Metrics(folder / records.METRICS, keep_bytes=kept)
-        entry = records.environment(
-            device=str(accelerator.device), num_processes=accelerator.num_processes
-        )
-        records.append_environment(folder / "environment.json", entry)
-        announce(prepared, folder, state, checkpoint)
+        announce(prepared, folder)
+        if checkpoint is not None:
+            announce_resume(checkpoint, accelerator, plan.total_steps)
         masks = mask_progress(prepared.settings, prepared.splits, training, folder, state.step)
     progress = TrainProgress(
         plan.total_steps,
@@ -190,43 +224,29 @@ def carry_out(prepared: Prepared, folder: Path, checkpoint: Checkpoint | None) -
         plan.steps_per_epoch,
         is_silent=not accelerator.is_main_process,
     )
-    with closing(trackers_of(prepared, folder, state)) as trackers:
+    init = prepared.init if checkpoint is None else checkpoint.header.init
+    with closing(trackers_of(prepared.settings, accelerator, folder, state.step)) as trackers:
         books = Bookkeeper(
-            prepared.settings,
-            prepared.splits,
-            training,
-            state,
-            folder,
-            metrics,
-            trackers,
-            progress,
-            masks,
+            settings=prepared.settings,
+            splits=prepared.splits,
+            training=training,
+            state=state,
+            folder=folder,
+            metrics=metrics,
+            trackers=trackers,
+            progress=progress,
+            masks=masks,
+            init=init,
         )
+        if masks is not None:
+            masks.take_if_due(state.step)
         stop = StopRequest(accelerator)
         with progress, stop, books.writer:
             fit(training, plan, state, books.hooks(stop))
     return books.finish()
 
 
-def trackers_of(prepared: Prepared, folder: Path, state: TrainState) -> Trackers:
-    """The trackers that the settings name; none on every process but the main one.
-
-    Raises:
-        SettingsError: one cannot start.
-    """
-    settings = prepared.settings
-    return start_trackers(
-        settings.train.tracker_names if prepared.training.accelerator.is_main_process else (),
-        folder,
-        flatten(as_saved(settings)),
-        step=state.step,
-        warn=say,
-    )
-
-
-def announce(
-    prepared: Prepared, folder: Path, state: TrainState, checkpoint: Checkpoint | None
-) -> None:
+def announce(prepared: Prepared, folder: Path) -> None:
     """Say what is about to happen, on stderr."""
     training, settings = prepared.training, prepared.settings
     accelerator = training.accelerator
@@ -236,15 +256,6 @@ def announce(
         f"{prepared.splits.name}, {len(prepared.splits.train):,} images, {share}, "
         f"{accelerator.device}, precision {accelerator.mixed_precision}, seed {settings.run.seed}",
     )
-    if checkpoint is None:
-        return
-    say(f"resuming after step {state.step} of {prepared.plan.total_steps}")
-    before = checkpoint.header.num_processes
-    if before != accelerator.num_processes:
-        say(
-            f"warning: the run had {before} process(es), now {accelerator.num_processes}: the same "
-            "images in the same order, but other pairings than if it had never stopped",
-        )
 
 
 def show(summary: dict[str, object], folder: Path, *, as_json: bool) -> None:

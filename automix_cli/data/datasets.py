@@ -15,6 +15,7 @@ from automix_cli.data.image_files import ImageFiles
 from automix_cli.data.image_set import ImageSet
 from automix_cli.data.parts import Images
 from automix_cli.data.request import DataRequest
+from automix_cli.errors import DataError
 
 __all__ = [
     "DataRequest",
@@ -97,6 +98,11 @@ def load_splits(request: DataRequest) -> DataSplits:
             to hold out one image, or if there are fewer images than `train_limit`.
         ValueError: if there is no data set of that name.
     """
+    if request.name == "coco":
+        raise DataError(
+            "`data.name` is `coco`: boxes to be found, and no images of classes",
+            hint="detectors are trained and judged by `automix detect`",
+        )
     if request.name not in CATALOGUE:
         raise ValueError(f"name must be one of {', '.join(CATALOGUE)}, got {request.name!r}")
     source = CATALOGUE[request.name]

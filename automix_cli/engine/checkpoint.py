@@ -40,6 +40,7 @@ class Header:
     software: dict[str, str]
     num_processes: int
     metrics_bytes: int  # length of metrics.jsonl when the checkpoint was written
+    init: dict[str, Any] | None = None  # the weights that the run began with, and their fingerprint
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.state import AcceleratorState
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -112,6 +112,11 @@ def prepare(
 def said_by_main(value: Value) -> Value:
     """What the main process has here, on every process."""
     return cast(Value, broadcast_object_list([value])[0])
+
+
+def gathered(accelerator: Accelerator, values: list[Value]) -> list[Value]:
+    """The plain values of all processes, in their order, on every process."""
+    return values if accelerator.num_processes == 1 else cast(list[Value], gather_object(values))
 
 
 def add_over_processes(accelerator: Accelerator, total: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ class StepValues(NamedTuple):
 
     learning_rate: float
     mix_block_learning_rate: float | None  # None: the method has no mix block
-    momentum_coefficient: float
+    momentum_coefficient: float | None  # None: nothing follows the network that is trained
     of_method: Mapping[str, float]  # what else its forward takes, by name
 
     def by_name(self) -> dict[str, float]:
@@ -76,7 +76,8 @@ def train_step(
     """
     for group in optimizer.param_groups:
         is_mix_block = group["name"].startswith("mix_block")
-        group["lr"] = values.mix_block_learning_rate if is_mix_block else values.learning_rate
+        rate = values.mix_block_learning_rate if is_mix_block else values.learning_rate
+        group["lr"] = rate if rate is None else rate * group.get("lr_scale", 1.0)
 
     parts: list[NamedLosses] = []
     for number, batch in enumerate(micro_batches, start=1):
@@ -90,7 +91,8 @@ def train_step(
         accelerator.clip_grad_norm_(model.parameters(), clip_norm)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    if not optimizer.step_was_skipped:  # fp16 skips a step whose gradients overflowed
+    # fp16 skips a step whose gradients overflowed
+    if values.momentum_coefficient is not None and not optimizer.step_was_skipped:
         cast(Any, accelerator.unwrap_model(model)).update_momentum(values.momentum_coefficient)
     average_buffers(accelerator, model)
     return parts[0]._make(torch.stack(each).sum() for each in zip(*parts, strict=True))

@@ -78,6 +78,22 @@ def read_content(path: Path) -> Any:
         ) from problem
 
 
+def has_metadata(path: Path, key: str) -> bool:
+    """Whether the header of a safetensors file says something under a key.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    try:
+        opened = cast(Callable[..., Any], safe_open)(path, framework="pt")
+        with opened as file:
+            return key in (file.metadata() or {})
+    except DAMAGE as problem:
+        raise CheckpointError(
+            f"`{path}` is truncated or damaged: {problem}", hint="copy the file again"
+        ) from problem
+
+
 def read_described(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read a safetensors file of ours: its tensors, and what its header says of them.
 

@@ -179,6 +179,9 @@ def estimate_batch_norm(network: nn.Module, batches: Iterable[Float[Tensor, "_ c
     Batch norm normalises with each batch's statistics, as in training, and everything else is in
     evaluation mode. The statistics are averaged with the number of images as weight.
 
+    Batch norm that the network keeps in evaluation mode while it is in training mode is frozen:
+    it stays as it is. Where there is no other, nothing is computed.
+
     Args:
         network: Its batch-norm buffers are replaced; its modes are restored afterwards.
         batches: Images as the network will see them, on its device.
@@ -193,6 +196,8 @@ def estimate_batch_norm(network: nn.Module, batches: Iterable[Float[Tensor, "_ c
     """
     num_images = 0
     with _only_batch_norm_learning(network) as norms:
+        if not norms:
+            return
         for images in batches:
             if num_images == 0:
                 for norm in norms:
@@ -207,9 +212,10 @@ def estimate_batch_norm(network: nn.Module, batches: Iterable[Float[Tensor, "_ c
 
 @contextmanager
 def _only_batch_norm_learning(network: nn.Module) -> Iterator[list[_BatchNorm]]:
-    """Put batch norm, and nothing else, in training mode; put everything back afterwards."""
+    """Put batch norm that is not frozen, and nothing else, in training mode; put it all back."""
     modes = {module: module.training for module in network.modules()}
-    norms = [module for module in modes if isinstance(module, _BatchNorm)]
+    network.train()
+    norms = [each for each in modes if isinstance(each, _BatchNorm) and each.training]
     settings = [(norm.momentum, norm.track_running_stats) for norm in norms]
     network.eval()
     for norm in norms:

@@ -29,11 +29,15 @@ class LearningRateSchedule:
     steps_per_epoch: int
     """Steps in each epoch, >= 1."""
 
-    shape: Literal["cosine", "constant"] = "cosine"
-    """Half a cosine from `base` to `minimum`, or `base` throughout."""
+    shape: Literal["cosine", "constant", "steps"] = "cosine"
+    """Half a cosine from `base` to `minimum`, `base` throughout, or a tenth of the rate before at
+    the start of each epoch of `drop_epochs`."""
 
     unit: Literal["epoch", "step"] = "epoch"
     """Whether the cosine moves with each epoch (the reference's CNNs) or each step (its ViTs)."""
+
+    drop_epochs: tuple[float, ...] = ()
+    """When the rate of `steps` falls, in epochs from the start."""
 
     warmup_epochs: float = 0.0
     """Length of the linear warm-up, 0 for none."""
@@ -50,15 +54,16 @@ class LearningRateSchedule:
 def learning_rate(step: int, schedule: LearningRateSchedule) -> float:
     """Learning rate of a step.
 
-    minimum + (base - minimum) (1 + cos(pi t)) / 2, with t = epoch / epochs or step / total; times a
-    factor that rises linearly from `warmup_ratio` to 1 during the warm-up.
+    minimum + (base - minimum) (1 + cos(pi t)) / 2, with t = epoch / epochs or step / total; or base
+    / 10^d after d drops; times a factor that rises linearly from `warmup_ratio` to 1 during the
+    warm-up.
 
     Raises:
         ValueError: if the step is not in the run.
 
     Source:
-        mmcv `CosineAnnealingLrUpdaterHook` with linear warm-up, as the reference uses it. No
-        difference.
+        mmcv `CosineAnnealingLrUpdaterHook` with linear warm-up, as the reference uses it;
+        `steps`: mmcv `StepLrUpdaterHook`. No difference.
     """
     _require_step(step, schedule.total)
     rate = schedule.base
@@ -67,6 +72,9 @@ def learning_rate(step: int, schedule: LearningRateSchedule) -> float:
         by_epoch = schedule.unit == "epoch"
         progress = epoch / schedule.epochs if by_epoch else step / schedule.total
         rate = schedule.minimum + (schedule.base - schedule.minimum) * _half_cosine(progress)
+    if schedule.shape == "steps":
+        passed = step / schedule.steps_per_epoch
+        rate /= 10 ** sum(passed >= drop for drop in schedule.drop_epochs)
     warmup = schedule.warmup_epochs * schedule.steps_per_epoch
     if step < warmup:
         rate *= 1 - (1 - step / warmup) * (1 - schedule.warmup_ratio)

@@ -9,20 +9,20 @@ Legend: n images, k classes, c channels of the feature, h w its size, d width of
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from automix_cli.models.anatomy import Anatomy, check_stage, examine
 from automix_cli.models.backbones import REFUSALS, ClassifierSpec, build_backbone
+from automix_cli.models.freezing import Freezable
 from automix_cli.models.interior import changed_map, class_attention, stages_to_change
 from automix_cli.models.merged_feature import merge_patches, merged_anatomy
 
 __all__ = ["Classifier", "ClassifierSpec", "build_classifier"]
 
 
-class Classifier(nn.Module):
+class Classifier(Freezable):
     """A backbone with two linear heads on its embedding, and a view of one of its stages.
 
     Args:
@@ -51,8 +51,7 @@ class Classifier(nn.Module):
         num_classes: int,
         merged_feature: bool = False,
     ) -> None:
-        super().__init__()
-        self.backbone: Any = backbone  # timm's methods are not those of `nn.Module`
+        super().__init__(backbone)
         self.feature_stage = feature_stage
         self.merged_feature = merged_feature
         self.feature_channels = anatomy.stages[feature_stage][0]

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from automix_cli.models.backbones import REFUSALS, ClassifierSpec
 from automix_cli.models.classifier import Classifier, build_classifier
+from automix_cli.models.layers import BACKBONE
 
-BACKBONE, HEAD = "backbone.", "head_one_hot."
-"""How the names of our tensors begin."""
+HEAD = "head_one_hot."
+"""How the names of its tensors begin."""
 
 
 class ExportedClassifier(nn.Module):

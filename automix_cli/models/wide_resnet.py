@@ -14,6 +14,7 @@ Legend: n images, c channels, h w pixels of an image.
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -116,6 +117,11 @@ class WideResNet(nn.Module):
             maps[-1] = self._activated(feature)
         shown = [maps[stage] for stage in wanted]
         return shown if intermediates_only else (self._activated(feature), shown)
+
+    def group_matcher(self, *, coarse: bool = False) -> dict[str, Any]:
+        """Say which parameters belong to which layer, as timm's models do."""
+        blocks = r"^stages\.(\d+)" if coarse else r"^stages\.(\d+)\.(\d+)"
+        return {"stem": r"^conv1", "blocks": [(blocks, None), (r"^norm", (99999,))]}
 
     def forward_features(self, images: Tensor) -> Tensor:
         """Give the last feature map `(n, 64 k, h / 4, w / 4)`, normalised and activated."""

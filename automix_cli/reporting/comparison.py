@@ -20,6 +20,9 @@ MEASURES = ("top1", "classifier_top1", "nll", "ece")
 trained classifier's one-hot head, and of the first negative log-likelihood and calibration error.
 Shares are fractions."""
 
+DETECTION_MEASURES = ("ap", "ap50", "ap75")
+"""The same of detectors: average precision, and at an IoU of 0.5 and 0.75. Fractions."""
+
 COSTS = ("seconds_per_epoch", "images_per_second", "peak_memory_bytes")
 """Of what the median over seeds is taken. Seconds are those of training steps, without evaluation
 and saving."""
@@ -46,10 +49,11 @@ class Row:
         measures: By name, where every run has it.
         costs: Medians by name, where every run has it.
         cost_ratio: Seconds per epoch over the baseline's; None without a baseline.
-        difference: Top-1 minus the baseline's, over the seeds of both; None without.
-        is_best: Whether no other row has a higher mean top-1.
+        difference: Score minus the baseline's, over the seeds of both; None without.
+        is_best: Whether no other row has a higher mean score.
         is_tied: Whether the 95 % interval of its difference to the best row holds 0; None where
             fewer than two seeds are shared, so that nothing can be said.
+        score: Which measure decides: `top1`, or `ap` of detectors.
     """
 
     name: str
@@ -61,6 +65,12 @@ class Row:
     difference: Estimate | None = None
     is_best: bool = False
     is_tied: bool | None = None
+    score: str = "top1"
+
+    @property
+    def mean_score(self) -> Estimate:
+        """The measure that decides."""
+        return self.measures[self.score]
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,16 @@ class Comparison:
     missing: Mapping[str, str]
     notes: tuple[str, ...]
 
+    @property
+    def score(self) -> str:
+        """The measure that decides; the same for all rows."""
+        return self.rows[0].score
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """What can be measured of such networks."""
+        return DETECTION_MEASURES if self.score == "ap" else MEASURES
+
 
 def compare_rows(
     groups: Mapping[str, tuple[str, Sequence[RunResult]]], baseline: str | None
@@ -94,12 +114,13 @@ def compare_rows(
     runs = {name: sorted(each, key=lambda run: run.seed) for name, (_, each) in groups.items()}
     measures = {name: _estimates(each) for name, each in runs.items()}
     costs = {name: _medians(each) for name, each in runs.items()}
-    top = max(each["top1"].mean for each in measures.values())
-    best = next(name for name in groups if measures[name]["top1"].mean == top)
+    score = "ap" if all("ap" in each for each in measures.values()) else "top1"
+    top = max(each[score].mean for each in measures.values())
+    best = next(name for name in groups if measures[name][score].mean == top)
     rows: list[Row] = []
     for name, (method, _) in groups.items():
-        to_best = paired_difference(runs[best], runs[name])
-        is_best = measures[name]["top1"].mean == top
+        to_best = paired_difference(runs[best], runs[name], score)
+        is_best = measures[name][score].mean == top
         base = None if baseline is None else costs[baseline]
         others = [] if baseline in {None, name} else runs[str(baseline)]
         rows.append(
@@ -110,27 +131,30 @@ def compare_rows(
                 measures[name],
                 costs[name],
                 None if base is None else _ratio(costs[name], base),
-                paired_difference(runs[name], others),
+                paired_difference(runs[name], others, score),
                 is_best,
                 None if is_best else _holds_zero(to_best),
+                score,
             )
         )
     return tuple(rows)
 
 
-def paired_difference(runs: Sequence[RunResult], others: Sequence[RunResult]) -> Estimate | None:
-    """Top-1 of one method minus that of another, over the seeds that both have."""
-    of_others = {run.seed: run.measures["top1"] for run in others}
+def paired_difference(
+    runs: Sequence[RunResult], others: Sequence[RunResult], score: str = "top1"
+) -> Estimate | None:
+    """Score of one method minus that of another, over the seeds that both have."""
+    of_others = {run.seed: run.measures[score] for run in others}
     shared = [run for run in runs if run.seed in of_others]
     if not shared:
         return None
-    return estimate([run.measures["top1"] - of_others[run.seed] for run in shared])
+    return estimate([run.measures[score] - of_others[run.seed] for run in shared])
 
 
 def _estimates(runs: Sequence[RunResult]) -> dict[str, Estimate]:
     return {
         name: estimate([run.measures[name] for run in runs])
-        for name in MEASURES
+        for name in (*MEASURES, *DETECTION_MEASURES)
         if all(name in run.measures for run in runs)
     }
 
@@ -161,22 +185,22 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         **comparison.subject,
         "baseline": comparison.baseline,
-        "methods": [_row_record(row) for row in comparison.rows],
+        "methods": [_row_record(row, comparison.measured) for row in comparison.rows],
         "missing": dict(comparison.missing),
         "notes": list(comparison.notes),
     }
 
 
-def _row_record(row: Row) -> dict[str, Any]:
+def _row_record(row: Row, measured: Sequence[str]) -> dict[str, Any]:
     return {
         "name": row.name,
         "method": row.method,
         "runs": [run.folder for run in row.runs],
         "seeds": [run.seed for run in row.runs],
-        **{name: _estimate_record(row.measures.get(name)) for name in MEASURES},
+        **{name: _estimate_record(row.measures.get(name)) for name in measured},
         **{name: row.costs.get(name) for name in COSTS},
         "cost_ratio": row.cost_ratio,
-        "top1_minus_baseline": _estimate_record(row.difference),
+        f"{row.score}_minus_baseline": _estimate_record(row.difference),
         "is_best": row.is_best,
         "is_tied_with_best": row.is_tied,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from automix_cli.reporting.comparison import Comparison, Row
+from automix_cli.reporting.comparison_tables import SCORES
 from automix_cli.reporting.figures import COLOURS, style
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ MOST_ON_A_LINEAR_AXIS = 5.0
 
 
 def comparison_figure(comparison: Comparison) -> Figure | None:
-    """Draw mean top-1 against seconds per epoch; bars are standard deviations over seeds.
+    """Draw the mean score against seconds per epoch; bars are standard deviations over seeds.
 
     Returns:
         None where no method has a cost to draw.
@@ -38,7 +39,7 @@ def comparison_figure(comparison: Comparison) -> Figure | None:
         else:
             axes.set_xlim(0, 1.1 * max(costs))
         axes.set_xlabel("seconds per epoch of training, median over seeds")
-        axes.set_ylabel("test top-1 (%), mean and deviation")
+        axes.set_ylabel(f"test {SCORES[comparison.score]} (%), mean and deviation")
         axes.set_title(comparison.subject["preset"] or "", parse_math=False)
         legend = figure.legend(loc="outside right upper")
         for text in legend.get_texts():
@@ -47,11 +48,11 @@ def comparison_figure(comparison: Comparison) -> Figure | None:
 
 
 def _draw(axes: Axes, row: Row, number: int) -> None:
-    top1 = row.measures["top1"]
+    score = row.mean_score
     axes.errorbar(
         row.costs["seconds_per_epoch"],
-        100 * top1.mean,
-        yerr=None if top1.deviation is None else 100 * top1.deviation,
+        100 * score.mean,
+        yerr=None if score.deviation is None else 100 * score.deviation,
         fmt=MARKERS[number % len(MARKERS)],
         color=COLOURS[number % len(COLOURS)],
         capsize=3,

@@ -11,11 +11,14 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from automix_cli.reporting.comparison import COSTS, MEASURES, Comparison, Row
+from automix_cli.reporting.comparison import COSTS, Comparison, Row
 from automix_cli.reporting.spreadsheets import no_formula
 from automix_cli.reporting.student import Estimate
 
 TIED = "="
+SCORES = {"top1": "top-1", "ap": "AP"}
+"""By measure, what people call it."""
+
 LEGEND = (
     f"Bold: the highest mean. {TIED}: not told apart from it, the 95 % interval of the difference "
     "seed by seed holds 0. Intervals are over seeds, by Student's t."
@@ -27,7 +30,8 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
     """Two tables for the terminal: accuracies, then likelihood and cost."""
     tables: list[Table] = []
     parts = (accuracy_cells(comparison), cost_cells(comparison))
-    titles = (heading(comparison), "likelihood and cost (medians over seeds)")
+    of_costs = "likelihood and cost" if comparison.score == "top1" else "cost"
+    titles = (heading(comparison), f"{of_costs} (medians over seeds)")
     for title, (head, *rows) in zip(titles, parts, strict=True):
         table = Table(title=title, title_justify="left")
         for column, name in enumerate(head):
@@ -44,34 +48,40 @@ def heading(comparison: Comparison) -> str:
     subject = comparison.subject
     named = subject["preset"] or "runs"
     images = f"{subject['num_images']:,} test images of {subject['dataset']}"
-    return f"{named}: top-1 of {subject['stands_for']} at the last step, {images}"
+    return (
+        f"{named}: {SCORES[comparison.score]} of {subject['stands_for']} at the last step, {images}"
+    )
 
 
 def accuracy_cells(comparison: Comparison) -> list[list[str]]:
     """Heads and cells of the table of accuracies."""
     base = comparison.baseline
-    head = ["method", "n", "top-1 %", "95 % interval"]
+    others = {"classifier_top1": "classifier %"}
+    if comparison.score == "ap":
+        others = {"ap50": "AP50", "ap75": "AP75"}
+    head = ["method", "n", f"{SCORES[comparison.score]} %", "95 % interval"]
     head += [f"minus {base}", "95 % interval"] if base is not None else []
-    rows = [[*head, "classifier %"]]
+    rows = [[*head, *others.values()]]
     for row in comparison.rows:
-        top1, online = row.measures["top1"], row.measures.get("classifier_top1")
+        score = row.mean_score
         name = f"{row.name} {TIED}" if row.is_tied else row.name
-        cells = [name, str(top1.n), _spread(top1), _interval(top1)]
+        cells = [name, str(score.n), _spread(score), _interval(score)]
         if base is not None:
             cells += [_spread(row.difference, sign="+"), _interval(row.difference, sign="+")]
-        rows.append([*cells, _spread(online)])
+        rows.append([*cells, *(_spread(row.measures.get(each)) for each in others)])
     return rows
 
 
 def cost_cells(comparison: Comparison) -> list[list[str]]:
     """Heads and cells of the table of likelihood and cost."""
     base, has_ece = comparison.baseline, any("ece" in row.measures for row in comparison.rows)
-    head = ["method", "NLL", *(["ECE %"] if has_ece else []), "s/epoch"]
+    has_nll = comparison.score == "top1"
+    head = ["method", *(["NLL"] if has_nll else []), *(["ECE %"] if has_ece else []), "s/epoch"]
     head += [f"times {base}"] if base is not None else []
     rows = [[*head, "images/s", "peak MiB"]]
     for row in comparison.rows:
         nll, costs = row.measures.get("nll"), row.costs
-        cells = [row.name, _spread(nll, scale=1, digits=4)]
+        cells = [row.name, *([_spread(nll, scale=1, digits=4)] if has_nll else [])]
         cells += [_spread(row.measures.get("ece"))] if has_ece else []
         cells.append(_number(costs.get("seconds_per_epoch"), "{:,.2f}"))
         cells += [_number(row.cost_ratio, "{:.2f}")] if base is not None else []
@@ -96,7 +106,7 @@ def comparison_markdown(comparison: Comparison) -> str:
 
 def comparison_csv(comparison: Comparison) -> str:
     """One line a method; accuracies are fractions, an empty field is a number that is not there."""
-    estimates = [*MEASURES, "top1_minus_baseline"]
+    estimates = [*comparison.measured, f"{comparison.score}_minus_baseline"]
     head = [
         "method_name",
         "method",
@@ -108,7 +118,7 @@ def comparison_csv(comparison: Comparison) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
     for row in comparison.rows:
-        values = [*(row.measures.get(name) for name in MEASURES), row.difference]
+        values = [*(row.measures.get(name) for name in comparison.measured), row.difference]
         writer.writerow(
             [
                 no_formula(row.name),

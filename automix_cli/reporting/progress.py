@@ -63,6 +63,27 @@ class LiveBar:
             self._bar.stop()
 
 
+PRECISIONS = {
+    "ap": "AP",
+    "ap50": "AP50",
+    "ap75": "AP75",
+    "ap_small": "APs",
+    "ap_medium": "APm",
+    "ap_large": "APl",
+}
+"""By name in the files, what papers call it."""
+
+
+def precision_line(measured: Mapping[str, float | None]) -> str:
+    """Average precision by COCO's protocol, in percent."""
+    return "  ".join(f"{word} {in_percent(measured[name])}" for name, word in PRECISIONS.items())
+
+
+def in_percent(share: float | None) -> str:
+    """A share as papers print it; `-` where there is nothing to measure it on."""
+    return "-" if share is None else f"{100 * share:.2f}"
+
+
 def losses_line(values: Mapping[str, float]) -> str:
     """Every loss by name, and of AutoMix the mask area measured over the area wanted."""
     named = [
@@ -137,6 +158,16 @@ class TrainProgress(LiveBar):
         self._console.print(
             f"{self._epoch(step - 1)}  step {step}/{self._total_steps}  {line}  "
             f"{speed:,.0f} images/s  eta {remaining}",
+            soft_wrap=True,
+        )
+
+    def scores(
+        self, step: int, split: str, measured: Mapping[str, float | None], *, is_best: bool
+    ) -> None:
+        """Show the average precision of a detector."""
+        mark = "  (best so far)" if is_best else ""
+        self._console.print(
+            f"{self._epoch(step - 1)}  step {step}  {split}  {precision_line(measured)}{mark}",
             soft_wrap=True,
         )
 

@@ -11,6 +11,7 @@ runs/<preset>/<UTC time>-seed<seed>/
   trackers.json           with `--tracker`: by what a tracker knows the run
   tensorboard/            with `--tracker tensorboard`
   classifier.safetensors  the result, written when the run is finished
+  detector.safetensors  predictions.json  boxes.png  boxes.svg   of `automix detect`, in its place
   summary.json            its numbers, written last: a run with a summary is finished
   evaluation/  corruptions/  robustness/  masks/  report.html   what other commands add
 ```
@@ -36,6 +37,7 @@ from automix_cli.errors import CheckpointError, SettingsError
 CHECKPOINT = "ckpt.pt"
 BEST = "best.pt"
 CLASSIFIER = "classifier.safetensors"
+DETECTOR = "detector.safetensors"
 SUMMARY = "summary.json"
 SETTINGS = "settings.toml"
 METRICS = "metrics.jsonl"

@@ -44,13 +44,14 @@ def summary_table(summary: Mapping[str, Any], folder: str, next_commands: Sequen
     table.add_column()
     table.add_column()
     best = summary["best"]
+    score = best["top1"] if "top1" in best else best["ap"]  # a detector's
     table.add_row("steps", f"{summary['step']:,} ({summary['epochs']:.4g} epochs)")
     table.add_row("time", duration(summary["seconds"]))
     table.add_row("images a second", f"{summary['images_per_second']:,.0f}")
     table.add_row("peak memory", f"{summary['peak_memory_bytes'] / 2**20:,.0f} MiB")
     table.add_row(
         "best checkpoint",
-        f"{percent(best['top1'])} after step {best['step']:.0f}, {summary['best_chosen_on']}",
+        f"{percent(score)} after step {best['step']:.0f}, {summary['best_chosen_on']}",
     )
     table.add_row("run folder", folder)
     for number, command in enumerate(next_commands):

@@ -6,6 +6,7 @@ plain data, `toml` reads and writes files, `problems` says what is wrong.
 """
 
 from automix_cli.settings.data import DataSettings
+from automix_cli.settings.detection import DetectionSettings
 from automix_cli.settings.mix import MixSettings
 from automix_cli.settings.model import (
     EvaluationSettings,
@@ -17,6 +18,7 @@ from automix_cli.settings.training import OptimizerSettings, TrainSettings
 
 __all__ = [
     "DataSettings",
+    "DetectionSettings",
     "EvaluationSettings",
     "MixSettings",
     "ModelSettings",

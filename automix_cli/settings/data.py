@@ -58,9 +58,11 @@ class DataSettings(Section):
         "places365",
         "folder",
         "csv",
+        "coco",
     ] = "digits"
     """Data set. `digits` is part of the package and needs no download; `folder` is anyone's own
-    folder (`data.dir`), `csv` a table of paths and labels (`data.csv`)."""
+    folder (`data.dir`), `csv` a table of paths and labels (`data.csv`); `coco` are boxes in COCO's
+    format, for `automix detect` (`[detection]`)."""
 
     dir: FilePath = Path("data")
     """Folder that holds the data set's official folder, or into which it is downloaded; for

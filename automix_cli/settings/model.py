@@ -1,7 +1,7 @@
 """THE settings of a run: every key, its range, its default and its help text.
 
 Sections mirror the packages. Those that are long have modules of their own, so that each can be
-read in one go: `data` ([data]), `mix` ([mix]) and `training` ([optimizer], [train]).
+read in one go: `data` ([data]), `mix` ([mix]), `training` ([optimizer], [train]) and `detection`.
 Here are the root and the rest. `rules` is what sections are made of; `keys` lists
 all keys as plain data; `layering` decides which source sets which value.
 
@@ -17,6 +17,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from automix_cli.settings.data import DataSettings
+from automix_cli.settings.detection import DetectionSettings
 from automix_cli.settings.mix import MixSettings
 from automix_cli.settings.rules import (
     Count,
@@ -53,6 +54,22 @@ class ModelSettings(Section):
     drop_path_rate: ShareBelowOne = 0.0
     """Probability of skipping the deepest residual branch in training, falling linearly to 0 at the
     first one."""
+
+    init: Annotated[str, Field(min_length=1)] | None = None
+    """Weights to begin with: `timm` or `timm:TAG` for timm's pretrained ones, a run folder, or a
+    file. Of a run or one of its files it is the network that the run stands for; other files are
+    safetensors, or PyTorch files of tensors alone, under timm's names. A head is taken over if the
+    classes are the same, else drawn anew; all else must fit. Unset: random weights."""
+
+    frozen_stages: Index = 0
+    """How many of the first stages keep the weights and batch-norm statistics they begin with, in
+    both networks. 1 is the stem; of a ResNet 2 is the stem and the first stage, of a vision
+    transformer the embedding and the first block."""
+
+    freeze_batch_norm: Literal["none", "statistics", "affine", "all"] = "none"
+    """What batch norm keeps of what it begins with, in both networks: its `statistics`, by which it
+    then normalises in training too, and which nothing recomputes; its weights and biases
+    (`affine`); or both."""
 
     channels_last: bool = True
     """Whether a pixel's channels lie side by side in memory. The same numbers up to rounding, and
@@ -100,6 +117,7 @@ class Settings(Section):
     optimizer: OptimizerSettings = OptimizerSettings()
     train: TrainSettings = TrainSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    detection: DetectionSettings = DetectionSettings()
     run: RunSettings = RunSettings()
 
     @model_validator(mode="after")

@@ -3,9 +3,10 @@
 "reference" is OpenMixup, the implementation behind the published numbers.
 """
 
-from typing import Literal, Self
+import re
+from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from automix_cli.settings.rules import (
     Count,
@@ -20,6 +21,18 @@ from automix_cli.settings.rules import (
 )
 
 TRACKERS = ("tensorboard", "wandb", "mlflow")
+
+
+def _epochs(text: str) -> str:
+    """Refuse what is no list of epochs."""
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?(,[0-9]+(\.[0-9]+)?)*", text):
+        raise ValueError("epochs separated by commas, such as 8,11")
+    return text
+
+
+def drop_epochs(optimizer: "OptimizerSettings") -> tuple[float, ...]:
+    """When the rate of `steps` falls, in epochs."""
+    return tuple(float(each) for each in (optimizer.drop_epochs or "").split(",") if each)
 
 
 class OptimizerSettings(Section):
@@ -62,8 +75,17 @@ class OptimizerSettings(Section):
     """Whether normalisation weights and biases decay too: yes in the reference's CNNs, no in its
     transformers."""
 
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """How the learning rate goes from `lr` to `min_lr`."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor on the classifier's learning rate from each layer to the one before it, as timm counts
+    layers: blocks, the stem first; the heads have the full rate. 1: the same for all. Fine-tuned
+    transformers use 0.65 to 0.9."""
+
+    schedule: Literal["cosine", "constant", "steps"] = "cosine"
+    """How the learning rate goes from `lr` to `min_lr`; `steps` divides it by ten at
+    `drop_epochs`, and has no `min_lr`."""
+
+    drop_epochs: Annotated[str, AfterValidator(_epochs)] | None = None
+    """Epochs, separated by commas, at whose end the rate of `steps` falls, such as `8,11` of 12."""
 
     schedule_unit: Literal["epoch", "step"] = "epoch"
     """Whether the rate changes once an epoch (reference, CNNs) or at every step (transformers)."""
@@ -114,6 +136,11 @@ class OptimizerSettings(Section):
                 least is not None or self.mix_block_lr is None or self.min_lr <= self.mix_block_lr,
                 "`optimizer.mix_block_lr` ends at `optimizer.min_lr`, which must not be higher",
                 ("optimizer.mix_block_lr", "optimizer.min_lr"),
+            ),
+            Rule(
+                (self.schedule == "steps") == (self.drop_epochs is not None),
+                "`optimizer.schedule = steps` and `optimizer.drop_epochs` go together",
+                ("optimizer.schedule", "optimizer.drop_epochs"),
             ),
             Rule(
                 not self.nesterov or (self.momentum > 0 and self.mix_block_momentum != 0),

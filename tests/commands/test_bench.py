@@ -9,7 +9,7 @@ import torch
 
 from automix_cli.commands import bench, bench_setups
 from automix_cli.commands.bench_request import BenchRequest
-from automix_cli.commands.compare_cells import Arm
+from automix_cli.commands.compare_arms import Arm
 from automix_cli.errors import SettingsError
 from automix_cli.settings.layering import Overrides
 

@@ -201,4 +201,4 @@ def test_without_its_extra_a_push_names_the_extra(
     monkeypatch.setattr(hub, "PACKAGE", "hub_that_nobody_has")
     result = automix(*EXPORT, "--push-to-hub=me/digits")
     assert result.exit_code == 2
-    assert "automix-cli[hub]" in result.stderr
+    assert "pip install huggingface-hub" in result.stderr

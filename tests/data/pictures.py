@@ -30,3 +30,13 @@ def write_folder(root: Path, num_images: int, *, side: int = 48) -> ImageFiles:
         Image.fromarray(pixels).save(root / path, quality=92)
         paths.append(path)
     return ImageFiles(root, tuple(paths), torch.arange(num_images) % 2, ("a", "b"))
+
+
+def write_parts(root: Path, classes: str, *, num_train: int = 4, num_test: int = 2) -> None:
+    """A folder of `train` and `test`, with so many JPEG files of each class."""
+    for part, number in (("train", num_train), ("test", num_test)):
+        for label, name in enumerate(classes):
+            (root / part / name).mkdir(parents=True)
+            for each in range(number):
+                pixels = smooth_pixels(72, 80, seed=100 * label + each + len(part))
+                Image.fromarray(pixels).save(root / part / name / f"{each}.jpg")
