@@ -21,9 +21,10 @@ from automix_cli.build.starting import Start
 from automix_cli.commands.books import announce_resume, opened_metrics, trackers_of
 from automix_cli.commands.detect_books import DETECTOR, PAGE, PREDICTIONS, DetectionBooks
 from automix_cli.commands.detect_request import DetectRequest
+from automix_cli.commands.last_good import checkpoint_of
 from automix_cli.commands.sole_writer import sole_writer
 from automix_cli.commands.starting_weights import read_start
-from automix_cli.commands.training_run import accelerator_for, checkpoint_of, new_folder
+from automix_cli.commands.training_run import accelerator_for, new_folder
 from automix_cli.engine.checkpoint import Checkpoint, restore
 from automix_cli.engine.loop import Training, TrainState, fit
 from automix_cli.engine.runtime import Accelerator, StopRequest, prepare, seed_initialisation

@@ -1,4 +1,4 @@
-"""Which checkpoint a run goes on from when its newest one is damaged."""
+"""Which checkpoint a resumed run goes on from: of its own settings, and undamaged."""
 
 from __future__ import annotations
 
@@ -8,6 +8,45 @@ from automix_cli.engine.checkpoint import Checkpoint, load_checkpoint
 from automix_cli.errors import CheckpointError
 from automix_cli.reporting import records
 from automix_cli.reporting.progress import say
+from automix_cli.settings import Settings
+from automix_cli.settings.layering import Layer, Overrides, load
+from automix_cli.settings.toml import changed_keys, moves_result
+
+
+def checkpoint_of(resumed: Path | None, settings: Settings) -> Checkpoint | None:
+    """Where a resumed run goes on from; None for a new one.
+
+    Raises:
+        CheckpointError: it is broken, or the settings are not those it was made with.
+    """
+    if resumed is None:
+        return None
+    checkpoint = last_good(resumed)
+    refuse_changes(checkpoint, settings)
+    return checkpoint
+
+
+def refuse_changes(checkpoint: Checkpoint, settings: Settings) -> None:
+    """Resuming must do what never stopping would have done.
+
+    Raises:
+        CheckpointError: lists every setting that would move the result.
+    """
+    stored = Layer(checkpoint.header.settings, str(checkpoint.path))
+    before, _ = load(Overrides(), base=stored, environment={})
+    differing = {
+        key: values
+        for key, values in changed_keys(before, settings).items()
+        if moves_result(key) and key != "train.max_steps"  # a run may go on for longer
+    }
+    if differing:
+        listed = "; ".join(
+            f"`{key}` was `{old}`, is now `{new}`" for key, (old, new) in differing.items()
+        )
+        raise CheckpointError(
+            f"cannot resume `{checkpoint.path}` with other settings: {listed}",
+            hint="leave these as they were, or start a new run",
+        )
 
 
 def last_good(folder: Path) -> Checkpoint:

@@ -13,7 +13,7 @@ from automix_cli import build
 from automix_cli.build.starting import Start
 from automix_cli.commands.bookkeeping import Bookkeeper
 from automix_cli.commands.books import announce_resume, opened_metrics, trackers_of
-from automix_cli.commands.last_good import last_good
+from automix_cli.commands.last_good import checkpoint_of
 from automix_cli.commands.mask_progress import mask_progress
 from automix_cli.commands.rehearsal import rehearse
 from automix_cli.commands.requests import TrainRequest
@@ -32,13 +32,12 @@ from automix_cli.engine.runtime import (
     seed_initialisation,
 )
 from automix_cli.engine.trackers import require_installed
-from automix_cli.errors import CheckpointError
 from automix_cli.reporting import records
 from automix_cli.reporting.progress import TrainProgress, say
 from automix_cli.reporting.tables import accuracy_table, print_tables, summary_table
 from automix_cli.settings import DataSettings, Settings
-from automix_cli.settings.layering import Layer, Origins, Overrides, load
-from automix_cli.settings.toml import changed_keys, dump_toml, moves_result
+from automix_cli.settings.layering import Origins
+from automix_cli.settings.toml import dump_toml
 
 
 @dataclass(frozen=True)
@@ -76,42 +75,6 @@ def run(settings: Settings, origins: Origins, resumed: Path | None, request: Tra
     if accelerator.is_main_process:
         show(summary, folder, as_json=request.as_json)
     accelerator.end_training()
-
-
-def checkpoint_of(resumed: Path | None, settings: Settings) -> Checkpoint | None:
-    """Where a resumed run goes on from; None for a new one.
-
-    Raises:
-        CheckpointError: it is broken, or the settings are not those it was made with.
-    """
-    if resumed is None:
-        return None
-    checkpoint = last_good(resumed)
-    refuse_changes(checkpoint, settings)
-    return checkpoint
-
-
-def refuse_changes(checkpoint: Checkpoint, settings: Settings) -> None:
-    """Resuming must do what never stopping would have done.
-
-    Raises:
-        CheckpointError: lists every setting that would move the result.
-    """
-    stored = Layer(checkpoint.header.settings, str(checkpoint.path))
-    before, _ = load(Overrides(), base=stored, environment={})
-    differing = {
-        key: values
-        for key, values in changed_keys(before, settings).items()
-        if moves_result(key) and key != "train.max_steps"  # a run may go on for longer
-    }
-    if differing:
-        listed = "; ".join(
-            f"`{key}` was `{old}`, is now `{new}`" for key, (old, new) in differing.items()
-        )
-        raise CheckpointError(
-            f"cannot resume `{checkpoint.path}` with other settings: {listed}",
-            hint="leave these as they were, or start a new run",
-        )
 
 
 def prepare_run(settings: Settings, *, reads_init: bool = False) -> Prepared:
