@@ -3,6 +3,7 @@
 The source is OpenMixup v0.2.10, its files of settings and its tables of results.
 """
 
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -155,9 +156,12 @@ def anatomy_of(spec: ClassifierSpec) -> Anatomy:
     return merged_anatomy(backbone, anatomy) if spec.merged_feature else anatomy
 
 
+SPECIFIED = {each.name for each in fields(ClassifierSpec)}
+
+
 def spec_of(settings: Settings) -> ClassifierSpec:
     size = settings.data.image_size or IN_MEMORY
-    model = {name: each for name, each in settings.model if name != "channels_last"}
+    model = {name: each for name, each in settings.model if name in SPECIFIED}
     return ClassifierSpec(num_classes=1, in_channels=3, image_size=size, **model)
 
 
@@ -309,7 +313,7 @@ def test_transformers_see_cifar_with_random_operations(name: str) -> None:
         ("imagenet-convnext-t", "expects 768 channels"),
         ("imagenet-pvt-t", "THE BACKBONE IS PVT v2 B1"),
         ("imagenet-r50-rsb-a3", "no settings for AutoMix"),
-        ("cub200-r18", "START FROM IMAGENET WEIGHTS"),
+        ("cub200-r18", "Training starts from torchvision's ImageNet weights"),
         ("imagenet-r50", "a slip of the reference"),
     ],
 )

@@ -187,10 +187,10 @@ def test_runs_with_other_classes_in_other_folders_are_refused(
 
     for name, classes in (("a", ["cat", "dog"]), ("b", ["cat", "dog", "owl"])):
         folder = made(tmp_path / name, f"data.dir={name}", seed=len(classes))
-        stored = json.dumps({"dataset": {"class_names": classes}})
+        stored = json.dumps({"dataset": {"class_names": classes}, "settings": {}})
         save_file({"w": torch.zeros(1)}, folder / "classifier.safetensors", {"automix": stored})
     result = automix("compare", "a", "b")
-    assert result.exit_code == 3
+    assert result.exit_code == 3, result.stderr
     assert "digits in 2 classes" in result.stderr
     assert "digits in 3 classes" in result.stderr
 

@@ -167,6 +167,7 @@ def test_training_writes_calibration_beside_likelihood(run: Path) -> None:
 def test_a_checkpoint_of_another_class_count_is_refused(automix: Automix, run: Path) -> None:
     with safe_open(run / "classifier.safetensors", framework="pt") as file:
         stored = json.loads(file.metadata()["automix"])
+    del stored["sha256"]  # as of an older version: nothing says that it was changed
     stored["dataset"]["class_names"] = stored["dataset"]["class_names"][:9]
     weights = load_file(run / "classifier.safetensors")
     for name in ("head_one_hot.weight", "head_one_hot.bias"):
