@@ -15,8 +15,8 @@ from pathlib import Path
 
 import torch
 
+from automix_cli.atomic import written_atomically
 from automix_cli.commands.file_written import written_at_last
-from automix_cli.engine.atomic import written_atomically
 from automix_cli.engine.checkpoint import load_checkpoint, load_classifier
 from automix_cli.engine.sealing import seal
 from automix_cli.engine.weights import write_weights

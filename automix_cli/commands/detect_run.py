@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,8 @@ from automix_cli.commands.books import announce_resume, opened_metrics, trackers
 from automix_cli.commands.detect_books import DETECTOR, PAGE, PREDICTIONS, DetectionBooks
 from automix_cli.commands.detect_request import DetectRequest
 from automix_cli.commands.last_good import checkpoint_of
-from automix_cli.commands.sole_writer import sole_writer
 from automix_cli.commands.starting_weights import read_start
-from automix_cli.commands.training_run import accelerator_for, new_folder
+from automix_cli.commands.training_run import accelerator_for, run_folder
 from automix_cli.engine.checkpoint import Checkpoint, restore
 from automix_cli.engine.loop import Training, TrainState, fit
 from automix_cli.engine.runtime import Accelerator, StopRequest, prepare, seed_initialisation
@@ -58,10 +57,10 @@ def run(settings: Settings, origins: Origins, resumed: Path | None, request: Det
             )
     splits = boxed_splits(settings, normalization(start, checkpoint))
     training = assemble(settings, splits, accelerator, start)
-    with closing(training.batches), ExitStack() as held:
-        folder = resumed or new_folder(accelerator, settings, origins, held)
-        if resumed is not None and accelerator.is_main_process:
-            held.enter_context(sole_writer(folder, "run"))
+    with (
+        closing(training.batches),
+        run_folder(accelerator, settings, origins, resumed) as folder,
+    ):
         if accelerator.is_main_process:
             announce(settings, splits, folder, accelerator)
             if checkpoint is None:

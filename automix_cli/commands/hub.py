@@ -6,27 +6,19 @@ asked for nor shown here.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from automix_cli.errors import AutoMixError, SettingsError
 
-PACKAGE = "huggingface_hub"
-
 
 def refuse_what_cannot_be_pushed(repo: str) -> None:
     """Say so before anything is made.
 
     Raises:
-        SettingsError: the extra is missing, or the repository has no such name.
+        SettingsError: the repository has no such name.
     """
-    if importlib.util.find_spec(PACKAGE) is None:
-        raise SettingsError(
-            f"`--push-to-hub` needs {PACKAGE}, which is not installed",
-            hint="`pip install huggingface-hub`",
-        )
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
 

@@ -11,7 +11,6 @@ import json
 import math
 import sys
 import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -61,7 +60,7 @@ def inspected(path: Path) -> dict[str, Any]:
     readers = {".safetensors": of_safetensors, ".pt2": of_torch_export, ".onnx": of_onnx}
     try:
         return described(*readers.get(path.suffix, of_pytorch)(path))
-    except (*DAMAGE, NotImplementedError, zlib.error) as problem:
+    except DAMAGE as problem:
         raise CheckpointError(
             f"`{path}` is truncated or damaged: {reason(problem)}", hint="copy the file again"
         ) from problem

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -64,14 +65,12 @@ def run(settings: Settings, origins: Origins, resumed: Path | None, request: Tra
     checkpoint = checkpoint_of(resumed, settings)
     prepared = prepare_run(settings, reads_init=checkpoint is None)
     accelerator = prepared.training.accelerator
-    with closing(prepared.training.batches), ExitStack() as held:
+    with closing(prepared.training.batches):
         if request.dry_run:
             rehearse(prepared.training, prepared.plan, settings, origins, as_json=request.as_json)
             return
-        folder = resumed or new_folder(accelerator, settings, origins, held)
-        if resumed is not None and accelerator.is_main_process:
-            held.enter_context(sole_writer(folder, "run"))
-        summary = carry_out(prepared, folder, checkpoint)
+        with run_folder(accelerator, settings, origins, resumed) as folder:
+            summary = carry_out(prepared, folder, checkpoint)
     if accelerator.is_main_process:
         show(summary, folder, as_json=request.as_json)
     accelerator.end_training()
@@ -147,26 +146,34 @@ def load_data(settings: DataSettings, accelerator: Accelerator) -> DataSplits:
     return build.in_storage(settings, splits).to(accelerator.device)
 
 
-def new_folder(
-    accelerator: Accelerator, settings: Settings, origins: Origins, held: ExitStack
-) -> Path:
-    """Make the run folder on the main process and tell the others where it is.
+@contextmanager
+def run_folder(
+    accelerator: Accelerator, settings: Settings, origins: Origins, resumed: Path | None
+) -> Iterator[Path]:
+    """Give the folder of a run, the same on every process, and keep other programs out of it.
 
     Args:
         accelerator: Knows which process this is.
-        settings: Written into it.
-        origins: Written into it.
-        held: Keeps the folder ours until it is closed.
+        settings: Written into a new one.
+        origins: Written into a new one.
+        resumed: The one to go on with; None makes one.
+
+    Raises:
+        SettingsError: another program writes into it, or a new one is not empty.
     """
-    folder = settings.run.output_dir or records.default_folder(
-        settings.run.preset, settings.mix.method, settings.run.seed
+    folder = resumed or said_by_main(
+        settings.run.output_dir
+        or records.default_folder(settings.run.preset, settings.mix.method, settings.run.seed)
     )
-    if accelerator.is_main_process:
-        held.enter_context(sole_writer(folder, "run"))
-        records.create_folder(folder)
-        (folder / records.SETTINGS).write_text(dump_toml(settings), encoding="utf-8")
-        records.write_json(folder / "origins.json", dict(origins))
-    return said_by_main(folder)
+    if not accelerator.is_main_process:
+        yield folder
+        return
+    with sole_writer(folder, "run"):
+        if resumed is None:
+            records.create_folder(folder)
+            (folder / records.SETTINGS).write_text(dump_toml(settings), encoding="utf-8")
+            records.write_json(folder / "origins.json", dict(origins))
+        yield folder
 
 
 def carry_out(prepared: Prepared, folder: Path, checkpoint: Checkpoint | None) -> dict[str, object]:

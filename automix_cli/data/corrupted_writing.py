@@ -7,7 +7,6 @@ Legend: n test images, s severities, h w pixels.
 """
 
 import hashlib
-import os
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from automix_cli.atomic import written_atomically
 from automix_cli.data.corrupted_record import Identity, SetRecord
 
 
@@ -60,13 +60,8 @@ class CorruptedFolder:
             The file's md5.
         """
         path = self.path / f"{name}.npy"
-        partial = self.path / f".{name}.{os.getpid()}.partial"
-        try:
-            with partial.open("wb") as file:
-                md5 = _save(file, shape, batches)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with written_atomically(path) as partial, partial.open("wb") as file:
+            md5 = _save(file, shape, batches)
         self._record.add(name, md5=md5, bytes=path.stat().st_size)
         return md5
 

@@ -7,13 +7,13 @@ are checked, because other pictures, or the same ones saved anew, would give ano
 
 import hashlib
 import io
-import os
 import urllib.request
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from automix_cli.atomic import written_atomically
 from automix_cli.errors import DataError
 
 PHOTOGRAPHS = {
@@ -65,9 +65,8 @@ def fetch_photographs(directory: Path) -> None:
                 " with `--frost-dir`",
             ) from error
         _check(content, md5, SOURCE + name)
-        partial = path.with_name(f".{name}.{os.getpid()}.partial")
-        partial.write_bytes(content)
-        partial.replace(path)
+        with written_atomically(path) as partial:
+            partial.write_bytes(content)
 
 
 def _decode(path: Path, md5: str) -> np.ndarray:

@@ -9,9 +9,7 @@ Legend: n images.
 
 import hashlib
 import os
-import struct
 import warnings
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -22,29 +20,11 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from automix_cli.data.decoding import FORMATS, LARGEST_FILE, image_bytes
+from automix_cli.data.decoding import BROKEN, FORMATS, LARGEST_FILE, image_bytes
 from automix_cli.data.image_set import ImageSet
 from automix_cli.data.parts import Images
 
 _FILES_AT_ONCE = 64
-
-# What Pillow raises for broken files. It promises no list; these were seen for truncated, altered
-# and mislabelled files of every format that counts as an image.
-_BROKEN = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    OverflowError,
-    AttributeError,
-    MemoryError,
-    NotImplementedError,
-    struct.error,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True)
@@ -135,7 +115,7 @@ def _decode(content: bytes) -> Look:
         return _wrong("too large", str(error), digest)
     except UnidentifiedImageError:
         return _wrong("unreadable", "it is no image of a known kind", digest)
-    except _BROKEN as error:
+    except BROKEN as error:
         return _wrong("unreadable", str(error) or type(error).__name__, digest)
 
 

@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from automix_cli.engine.atomic import written_atomically
+from automix_cli.atomic import written_atomically
 from automix_cli.engine.checkpoint_kinds import refuse_other_kinds
 from automix_cli.engine.loop import Training, TrainState
 from automix_cli.engine.sealing import is_sealed, seal

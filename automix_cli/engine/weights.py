@@ -13,6 +13,7 @@ import re
 import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -193,6 +194,6 @@ _NUMBERS = tuple(_numbers())
 DAMAGE = (
     *(OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError),
     *(AssertionError, OverflowError, MemoryError, RecursionError, struct.error),
-    *(zipfile.BadZipFile, SafetensorError),
+    *(zipfile.BadZipFile, zlib.error, SafetensorError),
 )
 """What reading a broken file raises: none of the readers below us promises less."""

@@ -32,6 +32,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from automix_cli.atomic import written_atomically
 from automix_cli.errors import CheckpointError, SettingsError
 
 CHECKPOINT = "ckpt.pt"
@@ -94,12 +95,8 @@ def newest_or_raise(root: Path, marker: str, wanted: str) -> Path:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file in one step: a reader sees the old one or the new one, never half of one."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with written_atomically(path) as partial:
         partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: object) -> None:

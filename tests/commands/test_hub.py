@@ -193,12 +193,3 @@ def test_what_makes_no_sense_is_refused_before_anything_is_read(
     assert result.exit_code == 2, result.output
     assert words in result.stderr
     assert list(tmp_path.iterdir()) == []
-
-
-def test_without_its_extra_a_push_names_the_extra(
-    automix: Automix, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hub, "PACKAGE", "hub_that_nobody_has")
-    result = automix(*EXPORT, "--push-to-hub=me/digits")
-    assert result.exit_code == 2
-    assert "pip install huggingface-hub" in result.stderr

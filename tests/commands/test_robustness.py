@@ -24,7 +24,7 @@ from automix_cli.errors import SettingsError, VerificationError
 from automix_cli.evaluation.attacks import Attack
 from automix_cli.evaluation.pixel_classifier import PixelClassifier
 from automix_cli.settings import DataSettings
-from tests.commands.conftest import Automix
+from tests.commands.conftest import Automix, write_with_nine_classes
 from tests.data.pictures import smooth_pixels, write_folder
 
 
@@ -300,14 +300,7 @@ def test_a_missing_package_is_named_with_the_way_to_install_it(
 
 
 def test_a_checkpoint_of_other_classes_is_refused(automix: Automix, run: Path) -> None:
-    with safe_open(run / "classifier.safetensors", framework="pt") as file:
-        stored = json.loads(file.metadata()["automix"])
-    del stored["sha256"]  # as of an older version: nothing says that it was changed
-    stored["dataset"]["class_names"] = stored["dataset"]["class_names"][:9]
-    weights = load_file(run / "classifier.safetensors")
-    for name in ("head_one_hot.weight", "head_one_hot.bias"):
-        weights[name] = weights[name][:9].clone()
-    save_file(weights, "nine.safetensors", {"automix": json.dumps(stored)})
+    write_with_nine_classes(run / "classifier.safetensors", Path("nine.safetensors"))
     result = automix("robustness", "--checkpoint", "nine.safetensors", "--quick", "10")
     assert result.exit_code == 3
     assert "trained on the 9 classes" in result.stderr
