@@ -143,6 +143,9 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
 ) -> None:
     """Evaluate a trained classifier on its test set: accuracy, likelihood and calibration.
 
+    Of a run of `automix detect` it measures the AP, on the images and annotations
+    that `--set detection.test=FILE` and `detection.test_images` name.
+
     Examples:
     $ automix eval
     $ automix eval runs/mine --mixed -o report
@@ -150,6 +153,7 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix eval --checkpoint best.pt --data-dir ~/data
     $ automix eval runs/mine --corruptions cifar-c
     $ automix eval runs/birds --localization -o report
+    $ automix eval runs/detector --set detection.test=other.json -o report
     """
     from automix_cli.commands import evaluate as command
     from automix_cli.commands.corruption_requests import CorruptedEvaluation

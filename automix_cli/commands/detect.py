@@ -36,11 +36,7 @@ def run(overrides: Overrides, request: DetectRequest) -> None:
         sys.stdout.write(print_config(settings, origins))
         return
     refuse_what_has_no_use(settings)
-    if importlib.util.find_spec("faster_coco_eval") is None:
-        raise SettingsError(
-            "`automix detect` measures with faster-coco-eval, which is not installed",
-            hint="install the extra `detect`: `pip install 'automix-cli[detect]'`",
-        )
+    refuse_without_library("automix detect")
 
     from automix_cli.commands import detect_run
 
@@ -61,6 +57,19 @@ def with_backbone(overrides: Overrides, backbone: str | None) -> Overrides:
     given = {text.partition("=")[0].strip() for text in overrides.sets}
     flags = [Flag("--backbone", key, value) for key, value in values.items() if key not in given]
     return replace(overrides, flags=(*overrides.flags, *flags))
+
+
+def refuse_without_library(command: str) -> None:
+    """What measures AP is an extra.
+
+    Raises:
+        SettingsError: it is not installed.
+    """
+    if importlib.util.find_spec("faster_coco_eval") is None:
+        raise SettingsError(
+            f"`{command}` measures detectors with faster-coco-eval, which is not installed",
+            hint="install the extra `detect`: `pip install 'automix-cli[detect]'`",
+        )
 
 
 def refuse_what_has_no_use(settings: Settings) -> None:
