@@ -75,6 +75,14 @@ def test_it_trains_to_a_whole_run_folder_whose_numbers_are_those_of_its_predicti
     assert "momentum_coefficient" not in trained[0]
 
 
+def test_a_dry_run_writes_nothing_and_tells_the_cost(automix: Automix, boxes: Path) -> None:
+    result = automix("detect", "--dry-run", *SMALL, "-o", "run")
+    assert result.exit_code == 0, result.output
+    assert [each.name for each in Path().iterdir()] == ["boxes"]
+    for part in ("seconds per step", "parameters detector", "4 x 3 x 48 x 48 at most"):
+        assert part in result.stdout
+
+
 def test_stopping_and_going_on_is_exact(automix: Automix, boxes: Path, tmp_path: Path) -> None:
     assert automix("detect", *SMALL, "-o", "whole").exit_code == 0
     assert automix("detect", *SMALL, "--set=train.max_steps=1", "-o", "half").exit_code == 0
@@ -137,10 +145,13 @@ def test_other_commands_send_detectors_where_they_belong(
     automix: Automix, boxes: Path, tmp_path: Path
 ) -> None:
     assert automix("detect", *SMALL, "--set=train.max_steps=1", "-o", "run").exit_code == 0
-    for arguments in (("train", "--resume", "run"), ("eval", "run")):
+    result = automix("train", "--resume", "run")
+    assert result.exit_code == 2
+    assert "`automix detect`" in result.stderr
+    for arguments in (("export", "run"), ("robustness", "run"), ("visualize-masks", "run")):
         result = automix(*arguments)
-        assert result.exit_code in {2, 4}
-        assert "`automix detect`" in result.stderr
+        assert result.exit_code == 4, result.output
+        assert "of a detector, wanted a classifier" in result.stderr
 
 
 def test_compare_tabulates_detectors_by_their_ap(automix: Automix, boxes: Path) -> None:
