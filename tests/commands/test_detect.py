@@ -1,6 +1,8 @@
 """`automix detect` from the command line to the run folder."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 from automix_cli.cli import app
+from automix_cli.data.boxed_batches import BoxedBatch, BoxedBatches
 from automix_cli.evaluation.detection import NAMES, average_precision
 from tests.commands.conftest import Automix, records_of, without_times
 from tests.data.boxed import write_boxed
@@ -83,10 +86,24 @@ def test_a_dry_run_writes_nothing_and_tells_the_cost(automix: Automix, boxes: Pa
         assert part in result.stdout
 
 
-def test_stopping_and_going_on_is_exact(automix: Automix, boxes: Path, tmp_path: Path) -> None:
+def test_sigterm_saves_and_going_on_is_exact(
+    automix: Automix, boxes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert automix("detect", *SMALL, "-o", "whole").exit_code == 0
-    assert automix("detect", *SMALL, "--set=train.max_steps=1", "-o", "half").exit_code == 0
-    result = automix("detect", "--resume", "half", "--set", "train.max_steps=3")
+    make = BoxedBatches.at
+
+    def stopped_at(self: BoxedBatches, step: int) -> list[BoxedBatch]:
+        if step == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return make(self, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BoxedBatches, "at", stopped_at)
+        result = automix("detect", *SMALL, "-o", "half")
+    assert result.exit_code == 143, result.output
+    assert "after step 2; the checkpoint is saved" in result.stderr
+    assert "hint: `automix detect --resume`" in result.stderr
+    result = automix("detect", "--resume", "half")
     assert result.exit_code == 0, result.output
     whole, half = tmp_path / "whole", tmp_path / "half"
     for name in ("detector.safetensors", "predictions.json"):
