@@ -13,7 +13,7 @@ from pathlib import Path
 from automix_cli import presets
 from automix_cli.commands.detect_request import DetectRequest
 from automix_cli.commands.train import decided
-from automix_cli.errors import SettingsError
+from automix_cli.errors import CheckpointError, SettingsError
 from automix_cli.reporting import records
 from automix_cli.settings import Settings
 from automix_cli.settings.layering import Flag, Overrides
@@ -31,7 +31,17 @@ def run(overrides: Overrides, request: DetectRequest) -> None:
     """
     if request.resume in (None, "auto"):
         overrides = with_backbone(overrides, request.backbone)
+    elif request.backbone is not None:
+        raise SettingsError(
+            "`--resume` goes on with the weights of the run, but `--backbone` was given too",
+            hint="leave out one of them",
+        )
     folder, settings, origins = decided(overrides, request.resume, presets.DETECTION)
+    if folder is not None and settings.data.name != COCO:
+        raise CheckpointError(
+            f"`{folder}` is a run of no detector",
+            hint=f"`automix train --resume {folder}` goes on with it",
+        )
     if request.print_config:
         sys.stdout.write(print_config(settings, origins))
         return

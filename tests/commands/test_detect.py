@@ -165,10 +165,19 @@ def test_other_commands_send_detectors_where_they_belong(
     result = automix("train", "--resume", "run")
     assert result.exit_code == 2
     assert "`automix detect`" in result.stderr
+    result = automix("detect", "--resume", "run", "--backbone", "timm")
+    assert result.exit_code == 2
+    assert "`--backbone` was given too" in result.stderr
     for arguments in (("export", "run"), ("robustness", "run"), ("visualize-masks", "run")):
         result = automix(*arguments)
         assert result.exit_code == 4, result.output
         assert "of a detector, wanted a classifier" in result.stderr
+
+
+def test_a_run_of_a_classifier_is_not_gone_on_with(automix: Automix, classifier: Path) -> None:
+    result = automix("detect", "--resume", classifier)
+    assert result.exit_code == 4, result.output
+    assert f"`automix train --resume {classifier}`" in " ".join(result.stderr.split())
 
 
 def test_compare_tabulates_detectors_by_their_ap(automix: Automix, boxes: Path) -> None:
