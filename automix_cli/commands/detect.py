@@ -92,7 +92,7 @@ def refuse_what_has_no_use(settings: Settings) -> None:
     """
     if settings.data.name != COCO:
         raise SettingsError(
-            f"`automix detect` finds boxes, but `data.name` is `{settings.data.name}`",
+            f"a detector finds boxes, but `data.name` is `{settings.data.name}`",
             hint=f"start from `--preset {presets.DETECTION}`, or `--set data.name={COCO}`",
         )
     if settings.optimizer.layer_decay != 1:

@@ -19,9 +19,7 @@ from automix_cli.engine.runtime import said_by_main
 from automix_cli.models.detector import DetectorTraining
 from automix_cli.reporting import records
 from automix_cli.reporting.figures import save_figure
-
-DETECTOR = "detector"
-"""What is judged, where a classifier's summary has the heads of two networks."""
+from automix_cli.reporting.run_report.reported import DETECTOR
 
 
 @dataclass(kw_only=True)

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from automix_cli.build.detection import detector, test_images
-from automix_cli.commands.detect import refuse_without_library
-from automix_cli.commands.detect_books import DETECTOR
+from automix_cli.commands.detect import refuse_what_has_no_use, refuse_without_library
 from automix_cli.commands.found_boxes import (
     PAGE,
     Prediction,
@@ -30,6 +29,7 @@ from automix_cli.reporting.detection_tables import precision_table
 from automix_cli.reporting.evaluation_files import report_folder
 from automix_cli.reporting.figures import save_figure
 from automix_cli.reporting.progress import say
+from automix_cli.reporting.run_report.reported import DETECTOR
 from automix_cli.reporting.tables import print_tables
 from automix_cli.settings import Settings
 from automix_cli.settings.layering import Layer, Overrides, load
@@ -49,6 +49,7 @@ def run(file: TrainedFile, overrides: Overrides, request: EvaluateRequest) -> No
     if request.print_config:
         sys.stdout.write(print_config(settings, origins))
         return
+    refuse_what_has_no_use(settings)
     refuse_without_library("automix eval")
     accelerator = build_accelerator(device=settings.run.device, mixed_precision="no")
     images = test_images(settings)

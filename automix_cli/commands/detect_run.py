@@ -19,7 +19,7 @@ from automix_cli.build.detection import (
 )
 from automix_cli.build.starting import Start
 from automix_cli.commands.books import announce_resume, opened_metrics, trackers_of
-from automix_cli.commands.detect_books import DETECTOR, DetectionBooks
+from automix_cli.commands.detect_books import DetectionBooks
 from automix_cli.commands.detect_request import DetectRequest
 from automix_cli.commands.found_boxes import PAGE, PREDICTIONS
 from automix_cli.commands.last_good import checkpoint_of
@@ -34,6 +34,7 @@ from automix_cli.errors import CheckpointError, Interrupted
 from automix_cli.reporting import records
 from automix_cli.reporting.detection_tables import precision_table
 from automix_cli.reporting.progress import TrainProgress, say
+from automix_cli.reporting.run_report.reported import DETECTOR
 from automix_cli.reporting.tables import print_tables, summary_table
 from automix_cli.settings import Settings
 from automix_cli.settings.layering import Origins

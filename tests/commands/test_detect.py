@@ -137,7 +137,7 @@ def test_the_backbone_of_a_run_is_taken_over_to_the_bit(
     ("wanted", "code", "part"),
     [
         ("--set=model.backbone=vit_tiny_patch16_224", 2, "cannot build a detector on"),
-        ("--set=data.name=digits", 2, "finds boxes, but `data.name` is `digits`"),
+        ("--set=data.name=digits", 2, "a detector finds boxes, but `data.name` is `digits`"),
         ("--set=optimizer.layer_decay=0.5", 2, "a detector has one learning rate"),
         ("--set=detection.short_side=900", 2, "`detection.short_side` must be at most"),
         ("--set=optimizer.drop_epochs=late", 2, "epochs separated by commas"),

@@ -48,7 +48,7 @@ def missing_of(run: ReportedRun) -> list[tuple[str, str]]:
         if not run.can_resume:
             return found  # there is no network to measure
     if run.is_detector:
-        return found  # what else can be measured, the training has
+        return found  # its training measures all that there is
     if run.evaluation is None:
         place = shlex.quote(str(run.folder / EVALUATION))
         found.append(("reliability and classes", f"automix eval {folder} -o {place}"))
