@@ -8,17 +8,15 @@ from typing import Any, cast
 from automix_cli.build.detection import BoxedSplits
 from automix_cli.commands.books import Books
 from automix_cli.commands.found_boxes import (
-    PAGE,
+    draw_boxes,
     found_boxes,
     measured_precision,
-    page_of_boxes,
     write_predictions,
 )
 from automix_cli.engine.checkpoint import save_classifier
 from automix_cli.engine.runtime import said_by_main
 from automix_cli.models.detector import DetectorTraining
 from automix_cli.reporting import records
-from automix_cli.reporting.figures import save_figure
 from automix_cli.reporting.run_report.reported import DETECTOR
 
 
@@ -76,8 +74,6 @@ class DetectionBooks(Books):
         if self.training.accelerator.is_main_process:
             state = self.detector.detector.state_dict()
             save_classifier(self.folder / records.DETECTOR, state, self.header())
-            if self.settings.detection.shown_images:
-                page = page_of_boxes(self.splits.test, self.folder, self.settings)
-                save_figure(page, self.folder / PAGE)
+            draw_boxes(self.splits.test, self.folder, self.settings)
             records.write_json(self.folder / records.SUMMARY, summary)
         return summary

@@ -10,11 +10,10 @@ from typing import Any
 from automix_cli.build.detection import detector, test_images
 from automix_cli.commands.detect import refuse_what_has_no_use, refuse_without_library
 from automix_cli.commands.found_boxes import (
-    PAGE,
     Prediction,
+    draw_boxes,
     found_boxes,
     measured_precision,
-    page_of_boxes,
     write_predictions,
 )
 from automix_cli.commands.requests import EvaluateRequest
@@ -27,7 +26,6 @@ from automix_cli.models.detector import DetectorTraining
 from automix_cli.reporting import records
 from automix_cli.reporting.detection_tables import precision_table
 from automix_cli.reporting.evaluation_files import report_folder
-from automix_cli.reporting.figures import save_figure
 from automix_cli.reporting.progress import say
 from automix_cli.reporting.run_report.reported import DETECTOR
 from automix_cli.reporting.tables import print_tables
@@ -156,7 +154,6 @@ def write(
     assert request.output_dir is not None
     folder = report_folder(request.output_dir)
     write_predictions(folder, predictions)
-    if settings.detection.shown_images:
-        save_figure(page_of_boxes(images, folder, settings), folder / PAGE)
+    draw_boxes(images, folder, settings)
     records.write_json(folder / "evaluation.json", content)
     say(f"wrote {folder}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +18,8 @@ from automix_cli.evaluation.detection import average_precision
 from automix_cli.models.detector import DetectorTraining
 from automix_cli.reporting import records
 from automix_cli.reporting.detection_figure import Drawn, detection_figure
+from automix_cli.reporting.figures import save_figure
 from automix_cli.settings import Settings
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 PREDICTIONS, PAGE = "predictions.json", "boxes"
 """Files of a run, and of an evaluation: the second is a picture, without its ending."""
@@ -92,15 +90,17 @@ def write_predictions(folder: Path, predictions: Sequence[Prediction]) -> None:
     records.write_text(folder / PREDICTIONS, json.dumps(predictions) + "\n")
 
 
-def page_of_boxes(images: BoxedImages, folder: Path, settings: Settings) -> Figure:
+def draw_boxes(images: BoxedImages, folder: Path, settings: Settings) -> None:
     """Draw some of the images, evenly spread, with what is in them and what was found.
 
     Args:
         images: That were looked at.
-        folder: Where `predictions.json` is.
-        settings: Say how many are drawn.
+        folder: Where `predictions.json` is, and the page is left.
+        settings: Say how many are drawn; of none there is no page.
     """
     wanted = settings.detection.shown_images
+    if not wanted:
+        return
     chosen = np.unique(np.linspace(0, len(images) - 1, min(wanted, len(images))).astype(int))
     found: list[Prediction] = json.loads((folder / PREDICTIONS).read_text(encoding="utf-8"))
     names = dict(zip(images.category_ids, images.class_names, strict=True))
@@ -123,7 +123,7 @@ def page_of_boxes(images: BoxedImages, folder: Path, settings: Settings) -> Figu
                 ],
             )
         )
-    return detection_figure(drawn)
+    save_figure(detection_figure(drawn), folder / PAGE)
 
 
 def with_sides(corners: np.ndarray) -> np.ndarray:
