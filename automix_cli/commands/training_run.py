@@ -170,9 +170,7 @@ def run_folder(
         return
     with sole_writer(folder, "run"):
         if resumed is None:
-            records.create_folder(folder)
-            (folder / records.SETTINGS).write_text(dump_toml(settings), encoding="utf-8")
-            records.write_json(folder / "origins.json", dict(origins))
+            records.create_folder(folder, dump_toml(settings), dict(origins))
         yield folder
 
 

@@ -133,6 +133,54 @@ def test_auto_starts_when_there_is_nothing_to_resume_and_resumes_when_there_is(
     assert "resuming after step 4 of 4" in second.stderr
 
 
+def unborn(run: Path) -> None:
+    """Leave of a finished run what one leaves that is killed just before its first checkpoint."""
+    for each in ("ckpt.pt", "best.pt", "classifier.safetensors", "summary.json"):
+        (run / each).unlink()
+    (run / "masks" / ".progress.safetensors.0999999999.partial").write_bytes(b"half of it")
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_again_and_ends_the_same(
+    automix: Automix, tmp_path: Path
+) -> None:
+    automix("train", *QUICK, "--set=train.masks_pairs=1", "-o", "runs/run")
+    run = tmp_path / "runs" / "run"
+    whole = shutil.copytree(run, tmp_path / "whole")
+    unborn(run)
+    shutil.copytree(run, tmp_path / "changed")
+    result = automix("train", "--resume")
+    assert result.exit_code == 0, result.output
+    assert "`runs/run` has no checkpoint yet: it begins again" in result.stderr
+    assert_same_run(whole, run)
+    assert not list(run.rglob(".*"))
+    result = automix("train", "--resume", "changed", "--seed", "3")
+    assert result.exit_code == 4
+    assert "`run.seed` was `0`, is now `3`" in result.stderr
+
+
+def test_auto_begins_where_a_run_was_killed_while_it_made_its_folder(
+    automix: Automix, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "origins.json").write_text("{}")
+    result = automix("train", *QUICK[1:], "--set=train.max_steps=1", "-o", "run", "--resume=auto")
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "run" / "origins.json").read_text())["train.max_steps"]
+
+
+def test_a_run_that_has_its_first_best_checkpoint_only_goes_on_from_it(
+    automix: Automix, tmp_path: Path
+) -> None:
+    automix("train", *QUICK, "-o", "run")
+    whole = shutil.copytree(tmp_path / "run", tmp_path / "whole")
+    for each in ("ckpt.pt", "summary.json"):
+        (tmp_path / "run" / each).unlink()
+    result = automix("train", *QUICK, "-o", "run", "--resume", "auto")
+    assert result.exit_code == 0, result.output
+    assert "going on from `run/best.pt`" in result.stderr
+    assert_same_run(whole, tmp_path / "run")
+
+
 def test_resuming_with_other_settings_lists_what_differs(automix: Automix) -> None:
     automix("train", *QUICK, "-o", "run")
     result = automix("train", "--resume", "run", "--set", "mix.alpha=1.0", "--seed", "7")
