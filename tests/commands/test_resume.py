@@ -137,7 +137,8 @@ def unborn(run: Path) -> None:
     """Leave of a finished run what one leaves that is killed just before its first checkpoint."""
     for each in ("ckpt.pt", "best.pt", "classifier.safetensors", "summary.json"):
         (run / each).unlink()
-    (run / "masks" / ".progress.safetensors.0999999999.partial").write_bytes(b"half of it")
+    masks = run / "masks" / "progress.safetensors"
+    masks.rename(masks.with_name(".progress.safetensors.0999999999.partial"))
 
 
 def test_a_run_killed_before_its_first_checkpoint_begins_again_and_ends_the_same(

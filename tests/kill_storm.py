@@ -1,0 +1,335 @@
+"""Kill a training run with SIGKILL at many moments, resume it each time, and look at how it ends.
+
+    python -m tests.kill_storm [--kills 20] [--processes 1] [--seed 0] [--fresh]
+
+A tiny run of AutoMix is trained twice: without a kill, and killed again and again. Kills are aimed,
+each with a random delay, at start-up, steps, evaluations and writing of checkpoints, and some at no
+moment in particular. Each process is halted before it is killed, so that the run folder says where
+the kill fell; that is counted, not the aim. With two processes, every other kill is of one of them:
+the other has to end by itself. Both runs must end with the same classifier and masks to the byte,
+the same records and summary but for times, and no file that is not finished. Anything else is
+lost, is listed, and gives exit code 1.
+
+Runs are forked from this program, which has imported everything and done nothing else; with
+`--fresh` each is a process of its own, as a person or torchrun starts it, and that takes minutes.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from automix_cli.cli import main as automix
+from automix_cli.commands import training_run  # noqa: F401 - what forked runs need is imported once
+from tests.commands.conftest import free_port, records_of, start, without_times, workers_of
+from tests.data.pictures import write_parts
+
+STEPS_PER_EPOCH = 3
+RUN = (
+    *("train", "--preset=digits-tiny", "--device=cpu", "--output-dir=run", "--resume=auto"),
+    *("--set=data.name=folder", "--set=data.image_size=16", "--set=data.workers=0"),
+    *("--set=train.batch_size=8", "--set=train.save_every=2", "--set=train.log_every=1"),
+    *("--set=train.masks_every=8", "--set=train.masks_pairs=1", "--data-dir=images"),
+)
+"""Of 19 images in three steps an epoch, the last one of 3 images; 11 to test on."""
+
+AIMS = ("start-up", "steps", "evaluation", "checkpoint", "anywhere")
+LONGEST_WAIT = 60.0
+"""Seconds in which a process must have ended after another was killed."""
+
+
+@dataclass
+class Moment:
+    """Where in a run a kill fell."""
+
+    aim: str
+    fell: str  # start-up, steps, evaluation, checkpoint, end; or `after` the end of the run
+    step: int
+    victims: int
+    seconds: float = 0.0  # until the last process was gone
+
+
+@dataclass
+class Storm:
+    """What was done to a run, and what was lost."""
+
+    processes: int
+    moments: list[Moment] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many kills fell where."""
+        return dict(Counter(each.fell for each in self.moments))
+
+
+class Session:
+    """The processes of one start of the run.
+
+    Args:
+        folder: Where it is started.
+        epochs: How long the run is.
+        processes: How many work at it.
+        is_fresh: Whether each is a new process, by torchrun if there are several.
+    """
+
+    def __init__(self, folder: Path, epochs: int, processes: int, *, is_fresh: bool) -> None:
+        self.run = folder / "run"
+        self.before = self.sessions()
+        self.left = set(self.partials())
+        self.began = time.monotonic()
+        self._started: subprocess.Popen[str] | None = None
+        self._pids: list[int] = []
+        arguments = [*RUN, f"--set=train.epochs={epochs}"]
+        if is_fresh:
+            self._started = start(arguments, folder=folder, processes=processes)
+            if processes == 1:
+                self._pids = [self._started.pid]
+        else:
+            port = free_port()
+            self._pids = [
+                forked(arguments, folder, each, processes, port) for each in range(processes)
+            ]
+        self._codes: dict[int, int] = {}
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes at work, in the order of their ranks; torchrun needs a while for them."""
+        return self._pids or (workers_of(self._started) if self._started else [])
+
+    def is_over(self) -> bool:
+        """Whether all processes have ended."""
+        if self._started is not None:
+            return self._started.poll() is not None
+        for pid in self._pids:
+            if pid not in self._codes:
+                ended, status = os.waitpid(pid, os.WNOHANG)
+                if ended:
+                    self._codes[pid] = os.waitstatus_to_exitcode(status)
+        return len(self._codes) == len(self._pids)
+
+    def codes(self) -> list[int]:
+        """How they ended."""
+        if self._started is not None:
+            self._started.communicate()
+            return [self._started.returncode]
+        return list(self._codes.values())
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for all to end, and say whether they did."""
+        until = time.monotonic() + seconds
+        while not self.is_over():
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.002)
+        return True
+
+    def sessions(self) -> int:
+        """How often the run has come to its first step."""
+        path = self.run / "environment.json"
+        return len(json.loads(path.read_text())["sessions"]) if path.exists() else 0
+
+    def partials(self) -> Iterator[Path]:
+        """Files that are being written, or never were finished."""
+        return self.run.rglob(".*")
+
+    def last_record(self) -> tuple[str, int]:
+        """Split and step of the last whole line of the metrics."""
+        path = self.run / "metrics.jsonl"
+        lines = path.read_text().split("\n")[:-1] if path.exists() else []
+        record = json.loads(lines[-1]) if lines else {"split": "", "step": 0}
+        return record["split"], record["step"]
+
+    def where(self, num_steps: int) -> tuple[str, int]:
+        """What the run is doing, as its folder says, and after which step."""
+        split, step = self.last_record()
+        if self.sessions() == self.before:
+            return "start-up", step
+        if any(
+            each.name.startswith((".ckpt", ".best")) for each in set(self.partials()) - self.left
+        ):
+            return "checkpoint", step
+        if split == "train" and step % STEPS_PER_EPOCH == 0:
+            return "evaluation", step
+        return ("end" if step == num_steps else "steps"), step
+
+    def kill(self, aim: str, num_steps: int, victim: int | None) -> Moment:
+        """Halt all processes, look at where they are, and kill them; or one, and others go on.
+
+        Nobody notices that a process started by hand is gone before they know each other: in the
+        start-up all are killed, unless torchrun looks after them.
+        """
+        everyone = self.pids
+        for pid in everyone:
+            signalled(pid, signal.SIGSTOP)
+        fell, step = self.where(num_steps)
+        is_alone = victim is not None and (self._started is not None or fell != "start-up")
+        victims = [everyone[victim]] if is_alone and everyone else everyone
+        for pid in victims:
+            signalled(pid, signal.SIGKILL)
+        for pid in everyone:
+            signalled(pid, signal.SIGCONT)
+        return Moment(aim, fell, step, len(victims))
+
+
+def signalled(pid: int, number: int) -> None:
+    """Send a signal to a process that may have ended."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def forked(arguments: Sequence[str], folder: Path, rank: int, processes: int, port: int) -> int:
+    """Start the program in a copy of this process, as if its command line had been typed."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        os.chdir(folder)
+        log = os.open(f"log{rank}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        if processes > 1:
+            os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(processes))
+            os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+        sys.argv = ["automix", *arguments]
+        automix()
+        code = 0
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except BaseException:  # noqa: BLE001 - this is the end of the process, and is told
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def aimed(
+    session: Session, aim: str, num_steps: int, spans: dict[str, float], draw: random.Random
+) -> None:
+    """Wait for the moment, and then for a random while."""
+    if aim in ("start-up", "anywhere"):
+        wait = draw.uniform(0, spans[aim])
+        session.wait(wait)
+        return
+    times = draw.randint(1, 2)
+    seen = False
+    while times and not session.is_over():
+        is_there = session.where(num_steps)[0] == aim
+        times -= is_there and not seen
+        seen = is_there
+        time.sleep(0.0005)
+    session.wait(draw.uniform(0, spans[aim]))
+
+
+def storm(folder: Path, kills: int, processes: int, *, seed: int, is_fresh: bool) -> Storm:
+    """Train without a kill, then with them, and compare."""
+    draw = random.Random(seed)
+    epochs = max(4, kills)
+    num_steps = epochs * STEPS_PER_EPOCH
+    calm, wild, result = folder / "calm", folder / "wild", Storm(processes)
+    for each in (calm, wild):
+        write_parts(each / "images", "a", num_train=10, num_test=6)
+        write_parts(each / "images", "b", num_train=9, num_test=5)
+    session = Session(calm, epochs, processes, is_fresh=is_fresh)
+    spans = timed(session, num_steps)
+    if session.codes() != [0] * len(session.codes()):
+        raise RuntimeError(f"the run that nobody killed ended with {session.codes()}: {calm}")
+    aims = [AIMS[number % len(AIMS)] for number in range(kills)]
+    draw.shuffle(aims)
+    for number, aim in enumerate(aims):
+        session = Session(wild, epochs, processes, is_fresh=is_fresh)
+        aimed(session, aim, num_steps, spans, draw)
+        if session.is_over():
+            result.moments.append(Moment(aim, "after", num_steps, 0))
+            continue
+        victim = draw.randrange(processes) if processes > 1 and number % 2 else None
+        moment = session.kill(aim, num_steps, victim)
+        began = time.monotonic()
+        if not session.wait(LONGEST_WAIT):
+            result.lost.append(f"a process went on for a minute after kill {number}")
+            session.kill(aim, num_steps, None)
+            session.wait(LONGEST_WAIT)
+        moment.seconds = time.monotonic() - began
+        result.moments.append(moment)
+    session = Session(wild, epochs, processes, is_fresh=is_fresh)
+    session.wait(600)
+    if any(session.codes()):
+        result.lost.append(f"the last session ended with {session.codes()}")
+    result.lost += differences(calm / "run", wild / "run")
+    return result
+
+
+def timed(session: Session, num_steps: int) -> dict[str, float]:
+    """Follow a run to its end: how long its parts take, in seconds."""
+    spent: Counter[str] = Counter()
+    last = session.began
+    while not session.is_over():
+        now = time.monotonic()
+        spent[session.where(num_steps)[0]] += now - last
+        last = now
+        time.sleep(0.002)
+    epochs = num_steps / STEPS_PER_EPOCH
+    return {
+        "start-up": spent["start-up"],
+        "anywhere": spent["start-up"] + sum(spent.values()) / 10,
+        "steps": 2 * spent["steps"] / num_steps,
+        "evaluation": spent["evaluation"] / epochs / 2,
+        "checkpoint": spent["checkpoint"] / num_steps / 2,
+    }
+
+
+def differences(calm: Path, wild: Path) -> list[str]:
+    """What is not the same of two runs, but for times; and what should not be there."""
+    files = [
+        Path("classifier.safetensors"),
+        *(each.relative_to(calm) for each in calm.glob("masks/*")),
+    ]
+    lost = [
+        f"{name} differs"
+        for name in map(str, files)
+        if not (wild / name).exists() or (calm / name).read_bytes() != (wild / name).read_bytes()
+    ]
+    if not (wild / "summary.json").exists():
+        return [*lost, "there is no summary"]
+    summaries = [
+        without_times(json.loads((each / "summary.json").read_text())) for each in (calm, wild)
+    ]
+    lost += ["summary.json differs"] * (summaries[0] != summaries[1])
+    lost += ["metrics.jsonl differs"] * (records_of(calm) != records_of(wild))
+    lost += [f"{each.name} was left" for each in wild.rglob(".*")]
+    return lost
+
+
+def main() -> int:
+    """Tell how it went as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m tests.kill_storm")
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--fresh", action="store_true")
+    asked = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with tempfile.TemporaryDirectory() as name:
+        result = storm(
+            Path(name), asked.kills, asked.processes, seed=asked.seed, is_fresh=asked.fresh
+        )
+    told = {**asdict(result), "counts": result.counts}
+    sys.stdout.write(json.dumps(told, indent=1) + "\n")
+    return 1 if result.lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
