@@ -25,9 +25,10 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 from automix_cli.cli import main as automix
@@ -74,57 +75,56 @@ class Storm:
         return dict(Counter(each.fell for each in self.moments))
 
 
+Started = subprocess.Popen[str] | list[int]
+"""A program, torchrun if there are several processes; or the forked processes, by rank."""
+
+
 class Session:
     """The processes of one start of the run.
 
     Args:
-        folder: Where it is started.
-        epochs: How long the run is.
-        processes: How many work at it.
-        is_fresh: Whether each is a new process, by torchrun if there are several.
+        folder: Where the run folder is.
+        begin: Starts them.
     """
 
-    def __init__(self, folder: Path, epochs: int, processes: int, *, is_fresh: bool) -> None:
+    def __init__(self, folder: Path, begin: Callable[[], Started]) -> None:
         self.run = folder / "run"
         self.before = self.sessions()
         self.left = set(self.partials())
         self.began = time.monotonic()
-        self._started: subprocess.Popen[str] | None = None
-        self._pids: list[int] = []
-        arguments = [*RUN, f"--set=train.epochs={epochs}"]
-        if is_fresh:
-            self._started = start(arguments, folder=folder, processes=processes)
-            if processes == 1:
-                self._pids = [self._started.pid]
-        else:
-            port = free_port()
-            self._pids = [
-                forked(arguments, folder, each, processes, port) for each in range(processes)
-            ]
+        started = begin()
         self._codes: dict[int, int] = {}
+        self._program = None if isinstance(started, list) else started
+        self._pids = started if isinstance(started, list) else []
 
     @property
     def pids(self) -> list[int]:
         """The processes at work, in the order of their ranks; torchrun needs a while for them."""
-        return self._pids or (workers_of(self._started) if self._started else [])
+        if self._program is None:
+            return self._pids
+        return workers_of(self._program.pid) or [self._program.pid]
 
     def is_over(self) -> bool:
         """Whether all processes have ended."""
-        if self._started is not None:
-            return self._started.poll() is not None
+        if self._program is not None:
+            return self._program.poll() is not None
+        return len(self.ended()) == len(self._pids)
+
+    def ended(self) -> dict[int, int]:
+        """Forked processes that have ended, and their exit codes; negative after a signal."""
         for pid in self._pids:
             if pid not in self._codes:
-                ended, status = os.waitpid(pid, os.WNOHANG)
-                if ended:
+                is_dead, status = os.waitpid(pid, os.WNOHANG)
+                if is_dead:
                     self._codes[pid] = os.waitstatus_to_exitcode(status)
-        return len(self._codes) == len(self._pids)
+        return self._codes
 
     def codes(self) -> list[int]:
-        """How they ended."""
-        if self._started is not None:
-            self._started.communicate()
-            return [self._started.returncode]
-        return list(self._codes.values())
+        """How all of them ended, in the order of their ranks; torchrun answers for its own."""
+        if self._program is not None:
+            self._program.communicate()
+            return [self._program.returncode]
+        return [self._codes[pid] for pid in self._pids]
 
     def wait(self, seconds: float) -> bool:
         """Wait for all to end, and say whether they did."""
@@ -174,7 +174,7 @@ class Session:
         for pid in everyone:
             signalled(pid, signal.SIGSTOP)
         fell, step = self.where(num_steps)
-        is_alone = victim is not None and (self._started is not None or fell != "start-up")
+        is_alone = victim is not None and (self._program is not None or fell != "start-up")
         victims = [everyone[victim]] if is_alone and everyone else everyone
         for pid in victims:
             signalled(pid, signal.SIGKILL)
@@ -189,22 +189,26 @@ def signalled(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def forked(arguments: Sequence[str], folder: Path, rank: int, processes: int, port: int) -> int:
-    """Start the program in a copy of this process, as if its command line had been typed."""
+def by_hand(arguments: Sequence[str], folders: Sequence[Path]) -> list[int]:
+    """Start a process in each folder, all of one run, as somebody does who has no torchrun."""
+    port, pids = str(free_port()), []
+    for rank, folder in enumerate(folders):
+        environment: dict[str, str] = {}
+        if len(folders) > 1:
+            environment = {"RANK": str(rank), "LOCAL_RANK": str(rank), "MASTER_PORT": port}
+            environment |= {"WORLD_SIZE": str(len(folders)), "MASTER_ADDR": "127.0.0.1"}
+        pids.append(in_a_copy(partial(typed, arguments, folder, f"log{rank}.txt", environment)))
+    return pids
+
+
+def in_a_copy(act: Callable[[], None]) -> int:
+    """Do something in a copy of this process, which then ends; give its id."""
     pid = os.fork()
     if pid:
         return pid
     code = 1
     try:
-        os.chdir(folder)
-        log = os.open(f"log{rank}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        if processes > 1:
-            os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(processes))
-            os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-        sys.argv = ["automix", *arguments]
-        automix()
+        act()
         code = 0
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
@@ -214,6 +218,19 @@ def forked(arguments: Sequence[str], folder: Path, rank: int, processes: int, po
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def typed(
+    arguments: Sequence[str], folder: Path, log: str, environment: Mapping[str, str] | None = None
+) -> None:
+    """Be the program that is given a command line in a folder; what it says goes into a file."""
+    os.chdir(folder)
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.environ.update(environment or {})
+    sys.argv = ["automix", *arguments]
+    automix()
 
 
 def aimed(
@@ -239,18 +256,24 @@ def storm(folder: Path, kills: int, processes: int, *, seed: int, is_fresh: bool
     draw = random.Random(seed)
     epochs = max(4, kills)
     num_steps = epochs * STEPS_PER_EPOCH
+    arguments = (*RUN, f"--set=train.epochs={epochs}")
+
+    def begin(place: Path) -> Started:
+        if is_fresh:
+            return start(arguments, folder=place, processes=processes)
+        return by_hand(arguments, [place] * processes)
+
     calm, wild, result = folder / "calm", folder / "wild", Storm(processes)
     for each in (calm, wild):
-        write_parts(each / "images", "a", num_train=10, num_test=6)
-        write_parts(each / "images", "b", num_train=9, num_test=5)
-    session = Session(calm, epochs, processes, is_fresh=is_fresh)
+        write_images(each / "images", num_train=19, num_test=11)
+    session = Session(calm, partial(begin, calm))
     spans = timed(session, num_steps)
     if session.codes() != [0] * len(session.codes()):
         raise RuntimeError(f"the run that nobody killed ended with {session.codes()}: {calm}")
     aims = [AIMS[number % len(AIMS)] for number in range(kills)]
     draw.shuffle(aims)
     for number, aim in enumerate(aims):
-        session = Session(wild, epochs, processes, is_fresh=is_fresh)
+        session = Session(wild, partial(begin, wild))
         aimed(session, aim, num_steps, spans, draw)
         if session.is_over():
             result.moments.append(Moment(aim, "after", num_steps, 0))
@@ -264,12 +287,20 @@ def storm(folder: Path, kills: int, processes: int, *, seed: int, is_fresh: bool
             session.wait(LONGEST_WAIT)
         moment.seconds = time.monotonic() - began
         result.moments.append(moment)
-    session = Session(wild, epochs, processes, is_fresh=is_fresh)
+    session = Session(wild, partial(begin, wild))
     session.wait(600)
     if any(session.codes()):
         result.lost.append(f"the last session ended with {session.codes()}")
     result.lost += differences(calm / "run", wild / "run")
     return result
+
+
+def write_images(root: Path, *, num_train: int, num_test: int) -> None:
+    """So many images in two classes, nearly as many of each."""
+    for rest, name in enumerate("ab"):
+        write_parts(
+            root, name, num_train=(num_train + 1 - rest) // 2, num_test=(num_test + 1 - rest) // 2
+        )
 
 
 def timed(session: Session, num_steps: int) -> dict[str, float]:

@@ -48,7 +48,8 @@ def lost_process(error: RuntimeError) -> AutoMixError | None:
     if os.environ.get("WORLD_SIZE", "1") == "1":
         return None
     text = str(error)
-    if "gloo" not in text and type(error).__name__ not in LOST_CONNECTIONS:
+    is_known = any(word in text for word in ("gloo", "Gloo", "NCCL", "caused pair closure"))
+    if not is_known and type(error).__name__ not in LOST_CONNECTIONS:
         return None
     rank, count = os.environ.get("RANK", "?"), os.environ["WORLD_SIZE"]
     said = re.sub(r"^\[[^]]*\.cc:\d+] ", "", text.strip() or type(error).__name__)

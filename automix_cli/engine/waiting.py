@@ -1,4 +1,4 @@
-"""How the processes of one run wait for each other.
+"""How the processes of one run meet, and wait for each other.
 
 A process that ends is noticed by the others at once: its connections close, and whoever waits for
 it ends with an error. What is limited here is how long they wait for one that hangs, or whose
@@ -7,14 +7,17 @@ machine is gone without a word.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs, gather_object
+from torch.distributed import PrefixStore, Store
+from torch.distributed.rendezvous import register_rendezvous_handler, rendezvous
 
 from automix_cli.errors import CheckpointError
 
@@ -25,13 +28,32 @@ LONGEST_PREPARATION = timedelta(days=1)
 """While one process downloads data, the others wait without having anything to do."""
 
 
+ATTEMPT = "TORCHELASTIC_RESTART_COUNT"
+"""How often torchrun has started the processes again; there is none without torchrun."""
+
+
 def patience(seconds: int) -> InitProcessGroupKwargs:
-    """How long processes wait for each other, as Accelerate wants to be told.
+    """How processes meet and how long they wait for each other, as Accelerate wants to be told.
 
     It leaves out what equals its own default, ten minutes, and torch then takes half an hour on
     processors: hence the microsecond.
     """
-    return InitProcessGroupKwargs(timeout=timedelta(seconds=seconds, microseconds=1))
+    timeout = timedelta(seconds=seconds, microseconds=1)
+    if ATTEMPT not in os.environ:
+        return InitProcessGroupKwargs(timeout=timeout)
+    with suppress(RuntimeError):  # it is known already
+        register_rendezvous_handler("torchrun", attempt_of_torchrun)
+    return InitProcessGroupKwargs(timeout=timeout, init_method="torchrun://")
+
+
+def attempt_of_torchrun(url: str, **options: Any) -> Iterator[tuple[Store, int, int]]:
+    """Meet as torchrun's processes do, in a part of its store that is this attempt's own.
+
+    torchrun keeps one store while it starts processes again and again. Without this they find the
+    addresses of those that are gone, wait for them, and every restart fails as the first one did.
+    """
+    for store, rank, num_processes in rendezvous("env://", **options):
+        yield PrefixStore(f"attempt {os.environ[ATTEMPT]}", store), rank, num_processes
 
 
 def group_of_processors(timeout: timedelta) -> torch.distributed.ProcessGroup:

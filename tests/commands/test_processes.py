@@ -93,7 +93,7 @@ def test_sigterm_to_one_rank_stops_both_with_a_checkpoint(tmp_path: Path) -> Non
     arguments = ["train", *endless, "--epochs", "50", "-o", "run"]
     process = start(arguments, folder=tmp_path, processes=2)
     wait_for(lambda: has_reached(run, 5), process)
-    os.kill(workers_of(process)[-1], signal.SIGTERM)  # not the one that writes
+    os.kill(workers_of(process.pid)[-1], signal.SIGTERM)  # not the one that writes
     _, errors = process.communicate(timeout=120)
     assert process.returncode != 0
     assert errors.count("the checkpoint is saved") >= 1

@@ -67,7 +67,7 @@ def test_killed_at_a_random_step_and_resumed_is_as_if_never_killed(
     run = tmp_path / "run"
     process = start(["train", *LONGER, "-o", "run"], folder=tmp_path, processes=processes)
     wait_for(lambda: has_reached(run, killed_at), process)
-    for each in workers_of(process) if processes > 1 else [process.pid]:
+    for each in workers_of(process.pid) if processes > 1 else [process.pid]:
         os.kill(each, signal.SIGKILL)
     process.communicate()
     assert not (run / "summary.json").exists()
