@@ -58,7 +58,7 @@ class Moment:
     fell: str  # start-up, steps, evaluation, checkpoint, end; or `after` the end of the run
     step: int
     victims: int
-    seconds: float = 0.0  # until the last process was gone
+    seconds: float = 0.0  # from the kill until the last process was gone
 
 
 @dataclass
@@ -170,17 +170,25 @@ class Session:
         Nobody notices that a process started by hand is gone before they know each other: in the
         start-up all are killed, unless torchrun looks after them.
         """
+        if self.is_over():
+            return Moment(aim, "after", num_steps, 0)
         everyone = self.pids
         for pid in everyone:
             signalled(pid, signal.SIGSTOP)
         fell, step = self.where(num_steps)
         is_alone = victim is not None and (self._program is not None or fell != "start-up")
-        victims = [everyone[victim]] if is_alone and everyone else everyone
+        victims = (everyone[victim:][:1] if is_alone else []) or everyone
         for pid in victims:
             signalled(pid, signal.SIGKILL)
         for pid in everyone:
             signalled(pid, signal.SIGCONT)
-        return Moment(aim, fell, step, len(victims))
+        began = time.monotonic()
+        self.wait(LONGEST_WAIT)
+        moment = Moment(aim, fell, step, len(victims), time.monotonic() - began)
+        for pid in self.pids if not self.is_over() else []:
+            signalled(pid, signal.SIGKILL)
+        self.wait(LONGEST_WAIT)
+        return moment
 
 
 def signalled(pid: int, number: int) -> None:
@@ -233,66 +241,69 @@ def typed(
     automix()
 
 
-def aimed(
-    session: Session, aim: str, num_steps: int, spans: dict[str, float], draw: random.Random
-) -> None:
-    """Wait for the moment, and then for a random while."""
-    if aim in ("start-up", "anywhere"):
-        wait = draw.uniform(0, spans[aim])
-        session.wait(wait)
-        return
-    times = draw.randint(1, 2)
-    seen = False
-    while times and not session.is_over():
-        is_there = session.where(num_steps)[0] == aim
-        times -= is_there and not seen
-        seen = is_there
-        time.sleep(0.0005)
-    session.wait(draw.uniform(0, spans[aim]))
+@dataclass(frozen=True)
+class Setup:
+    """The run that is killed."""
+
+    epochs: int
+    processes: int
+    is_fresh: bool
+
+    @property
+    def num_steps(self) -> int:
+        """How long it is."""
+        return self.epochs * STEPS_PER_EPOCH
+
+    def begin(self, folder: Path) -> Session:
+        """Start it, or go on with it."""
+        arguments = (*RUN, f"--set=train.epochs={self.epochs}")
+        if self.is_fresh:
+            return Session(
+                folder, partial(start, arguments, folder=folder, processes=self.processes)
+            )
+        return Session(folder, partial(by_hand, arguments, [folder] * self.processes))
 
 
-def storm(folder: Path, kills: int, processes: int, *, seed: int, is_fresh: bool) -> Storm:
+def storm(folder: Path, kills: int, setup: Setup, seed: int) -> Storm:
     """Train without a kill, then with them, and compare."""
-    draw = random.Random(seed)
-    epochs = max(4, kills)
-    num_steps = epochs * STEPS_PER_EPOCH
-    arguments = (*RUN, f"--set=train.epochs={epochs}")
-
-    def begin(place: Path) -> Started:
-        if is_fresh:
-            return start(arguments, folder=place, processes=processes)
-        return by_hand(arguments, [place] * processes)
-
-    calm, wild, result = folder / "calm", folder / "wild", Storm(processes)
+    draw, result = random.Random(seed), Storm(setup.processes)
+    calm, wild = folder / "calm", folder / "wild"
     for each in (calm, wild):
         write_images(each / "images", num_train=19, num_test=11)
-    session = Session(calm, partial(begin, calm))
-    spans = timed(session, num_steps)
-    if session.codes() != [0] * len(session.codes()):
-        raise RuntimeError(f"the run that nobody killed ended with {session.codes()}: {calm}")
+    session = setup.begin(calm)
+    spans = timed(session, setup.num_steps)
+    if any(session.codes()):
+        raise RuntimeError(f"the run that nobody killed ended with {session.codes()}")
     aims = [AIMS[number % len(AIMS)] for number in range(kills)]
     draw.shuffle(aims)
     for number, aim in enumerate(aims):
-        session = Session(wild, partial(begin, wild))
-        aimed(session, aim, num_steps, spans, draw)
-        if session.is_over():
-            result.moments.append(Moment(aim, "after", num_steps, 0))
-            continue
-        victim = draw.randrange(processes) if processes > 1 and number % 2 else None
-        moment = session.kill(aim, num_steps, victim)
-        began = time.monotonic()
-        if not session.wait(LONGEST_WAIT):
+        session = setup.begin(wild)
+        wait_for_moment(session, aim, setup.num_steps, spans, draw)
+        one = setup.processes > 1 and number % 2
+        victim = draw.randrange(setup.processes) if one else None
+        result.moments.append(session.kill(aim, setup.num_steps, victim))
+        if result.moments[-1].seconds > LONGEST_WAIT:
             result.lost.append(f"a process went on for a minute after kill {number}")
-            session.kill(aim, num_steps, None)
-            session.wait(LONGEST_WAIT)
-        moment.seconds = time.monotonic() - began
-        result.moments.append(moment)
-    session = Session(wild, partial(begin, wild))
+    session = setup.begin(wild)
     session.wait(600)
     if any(session.codes()):
         result.lost.append(f"the last session ended with {session.codes()}")
     result.lost += differences(calm / "run", wild / "run")
     return result
+
+
+def wait_for_moment(
+    session: Session, aim: str, num_steps: int, spans: dict[str, float], draw: random.Random
+) -> None:
+    """Wait until a run does what is aimed at, once or twice, and then for a random while."""
+    times, is_there = draw.randint(1, 2), False
+    if aim in ("start-up", "anywhere"):
+        times = 0
+    while times and not session.is_over():
+        was_there, is_there = is_there, session.where(num_steps)[0] == aim
+        times -= is_there and not was_there
+        time.sleep(0.0005)
+    session.wait(draw.uniform(0, spans[aim]))
 
 
 def write_images(root: Path, *, num_train: int, num_test: int) -> None:
@@ -354,9 +365,8 @@ def main() -> int:
     asked = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as name:
-        result = storm(
-            Path(name), asked.kills, asked.processes, seed=asked.seed, is_fresh=asked.fresh
-        )
+        setup = Setup(max(4, asked.kills), asked.processes, asked.fresh)
+        result = storm(Path(name), asked.kills, setup, asked.seed)
     told = {**asdict(result), "counts": result.counts}
     sys.stdout.write(json.dumps(told, indent=1) + "\n")
     return 1 if result.lost else 0

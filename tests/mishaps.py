@@ -68,9 +68,10 @@ def one_hanging(folder: Path) -> Ended:
     halted = session.pids[0]
     signalled(halted, signal.SIGSTOP)
     began = time.monotonic()
-    while len(session.ended()) < 1 and time.monotonic() - began < 60:
+    while not session.ended() and time.monotonic() - began < 60:
         time.sleep(0.01)
     seconds = time.monotonic() - began
+    signalled(halted, signal.SIGKILL)
     return {**ended(session), "seconds": seconds}
 
 
