@@ -1,7 +1,6 @@
 """A run that is killed, stopped or moved ends with the bytes of one that never was."""
 
 import json
-import os
 import random
 import shutil
 import signal
@@ -17,7 +16,6 @@ from tests.commands.conftest import (
     start,
     wait_for,
     without_times,
-    workers_of,
 )
 
 LONGER = (
@@ -30,10 +28,6 @@ LONGER = (
 )
 
 
-def train(folder: Path, *more: str, processes: int = 1) -> None:
-    finish(start(["train", *LONGER, *more, "-o", "run"], folder=folder, processes=processes))
-
-
 def assert_same_run(one: Path, other: Path) -> None:
     """The same classifier and masks to the byte, the same lines, the same summary but for times."""
     names = ["classifier.safetensors", *(f"masks/{each.name}" for each in other.glob("masks/*"))]
@@ -44,35 +38,26 @@ def assert_same_run(one: Path, other: Path) -> None:
     assert without_times(first) == without_times(second)
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(1, id="one process"),
-        pytest.param(2, id="two processes", marks=pytest.mark.slow),
-    ],
-)
-def uninterrupted(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, int]:
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("uninterrupted")
-    train(folder, processes=request.param)
-    return folder / "run", request.param
+    finish(start(["train", *LONGER, "-o", "run"], folder=folder))
+    return folder / "run"
 
 
 def test_killed_at_a_random_step_and_resumed_is_as_if_never_killed(
-    uninterrupted: tuple[Path, int], tmp_path: Path
+    uninterrupted: Path, tmp_path: Path
 ) -> None:
-    expected, processes = uninterrupted
-    killed_at = random.Random(f"kill {processes}").randrange(4, 25)  # of 45
+    """At many moments, and with two processes: see `test_mishaps`."""
+    killed_at = random.Random("kill").randrange(4, 25)  # of 45
     run = tmp_path / "run"
-    process = start(["train", *LONGER, "-o", "run"], folder=tmp_path, processes=processes)
+    process = start(["train", *LONGER, "-o", "run"], folder=tmp_path)
     wait_for(lambda: has_reached(run, killed_at), process)
-    for each in workers_of(process.pid) if processes > 1 else [process.pid]:
-        os.kill(each, signal.SIGKILL)
+    process.kill()
     process.communicate()
     assert not (run / "summary.json").exists()
-    finish(start(["train", "--resume", "run"], folder=tmp_path, processes=processes))
-    assert_same_run(expected, run)
+    finish(start(["train", "--resume", "run"], folder=tmp_path))
+    assert_same_run(uninterrupted, run)
 
 
 def has_reached(run: Path, step: int) -> bool:
@@ -92,11 +77,8 @@ def has_reached(run: Path, step: int) -> bool:
     ],
 )
 def test_a_signal_saves_and_exits_with_its_code_and_resuming_is_exact(
-    uninterrupted: tuple[Path, int], tmp_path: Path, number: int, code: int
+    uninterrupted: Path, tmp_path: Path, number: int, code: int
 ) -> None:
-    expected, processes = uninterrupted
-    if processes > 1:
-        pytest.skip("torchrun has exit codes of its own; see test_processes")
     run = tmp_path / "run"
     process = start(["train", *LONGER, "-o", "run"], folder=tmp_path)
     wait_for(lambda: has_reached(run, 5), process)
@@ -105,7 +87,7 @@ def test_a_signal_saves_and_exits_with_its_code_and_resuming_is_exact(
     assert "the checkpoint is saved" in errors
     assert "hint: `automix train --resume`" in errors
     finish(start(["train", "--resume", "run"], folder=tmp_path))
-    assert_same_run(expected, run)
+    assert_same_run(uninterrupted, run)
 
 
 def test_resuming_without_a_name_takes_the_newest_run(automix: Automix) -> None:
