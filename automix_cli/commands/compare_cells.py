@@ -19,7 +19,7 @@ from pathlib import Path
 from automix_cli.commands.compare_arms import Arm, chosen_arms, chosen_seeds
 from automix_cli.commands.requests import CompareRequest
 from automix_cli.errors import SettingsError
-from automix_cli.reporting import records
+from automix_cli.reporting import records, run_folders
 from automix_cli.settings import Settings
 from automix_cli.settings.layering import Flag, Overrides, file_layer, load
 from automix_cli.settings.problems import shown
@@ -83,7 +83,9 @@ def state_of(cell: Cell) -> State:
     Raises:
         SettingsError: the folder holds a run with other settings, or no run.
     """
-    if not cell.folder.exists() or (cell.folder.is_dir() and not records.occupants(cell.folder)):
+    if not cell.folder.exists() or (
+        cell.folder.is_dir() and not run_folders.occupants(cell.folder)
+    ):
         return State.NEW
     if not (cell.folder / records.SETTINGS).is_file():
         raise SettingsError(
@@ -93,7 +95,7 @@ def state_of(cell: Cell) -> State:
     _refuse_other_settings(cell)
     if (cell.folder / records.SUMMARY).is_file():
         return State.FINISHED
-    if records.can_go_on(cell.folder):
+    if run_folders.can_go_on(cell.folder):
         return State.RESUMABLE
     raise SettingsError(
         f"`{cell.folder}` holds a result without its `{records.SUMMARY}`, and no checkpoint",

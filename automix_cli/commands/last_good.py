@@ -6,7 +6,7 @@ from pathlib import Path
 
 from automix_cli.engine.checkpoint import Checkpoint, load_checkpoint
 from automix_cli.errors import CheckpointError
-from automix_cli.reporting import records
+from automix_cli.reporting import records, run_folders
 from automix_cli.reporting.progress import say
 from automix_cli.settings import Settings
 from automix_cli.settings.layering import Layer, Overrides, file_layer, load
@@ -21,7 +21,7 @@ def checkpoint_of(resumed: Path | None, settings: Settings) -> Checkpoint | None
     """
     if resumed is None:
         return None
-    if not records.has_checkpoint(resumed):
+    if not run_folders.has_checkpoint(resumed):
         refuse_changes(file_layer(resumed / records.SETTINGS), settings)
         say(f"`{resumed}` has no checkpoint yet: it begins again")
         return None

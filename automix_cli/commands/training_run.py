@@ -34,7 +34,7 @@ from automix_cli.engine.runtime import (
 )
 from automix_cli.engine.trackers import require_installed
 from automix_cli.engine.waiting import main_first, refuse_other_starts
-from automix_cli.reporting import records
+from automix_cli.reporting import records, run_folders
 from automix_cli.reporting.progress import TrainProgress, say
 from automix_cli.reporting.tables import accuracy_table, print_tables, summary_table
 from automix_cli.settings import DataSettings, Settings
@@ -183,7 +183,7 @@ def run_folder(
         return
     with sole_writer(folder, "run"):
         if resumed is None:
-            records.create_folder(folder, dump_toml(settings), dict(origins))
+            run_folders.create_folder(folder, dump_toml(settings), dict(origins))
         yield folder
 
 

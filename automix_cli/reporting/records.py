@@ -32,8 +32,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
-from automix_cli.atomic import is_partial, written_atomically
-from automix_cli.errors import CheckpointError, SettingsError
+from automix_cli.atomic import written_atomically
+from automix_cli.errors import CheckpointError
 
 CHECKPOINT = "ckpt.pt"
 BEST = "best.pt"
@@ -53,57 +53,6 @@ def default_folder(preset: str | None, method: str, seed: int) -> Path:
     return Path("runs") / f"{preset or 'custom'}{rival}" / f"{moment}-seed{seed}"
 
 
-def create_folder(folder: Path, settings: str, origins: Mapping[str, str]) -> None:
-    """Make the folder of a new run, and write down what it is to do.
-
-    The settings come last and in one step: a folder that has them is a run that can go on.
-
-    Args:
-        folder: Empty, or with no more in it than a run that was killed before it had settings.
-        settings: As TOML.
-        origins: Who set them.
-
-    Raises:
-        SettingsError: it exists and is not empty, or cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        occupied = occupants(folder)
-    except OSError as problem:
-        raise SettingsError(f"cannot make the run folder `{folder}`: {problem}") from problem
-    if occupied:
-        raise SettingsError(
-            f"the run folder `{folder}` is not empty: it holds `{occupied[0]}`"
-            + (f" and {len(occupied) - 1} more" if len(occupied) > 1 else ""),
-            hint="choose another `--output-dir`, or go on with that run: "
-            f"`automix train --resume {folder}`",
-        )
-    write_json(folder / ORIGINS, dict(origins))
-    write_text(folder / SETTINGS, settings)
-
-
-def occupants(folder: Path) -> list[str]:
-    """Names of what is in a folder, but for what a run leaves that is killed while it makes it."""
-    names = sorted(each.name for each in folder.iterdir() if not is_partial(each))
-    return [] if names == [ORIGINS] else names
-
-
-def can_go_on(folder: Path) -> bool:
-    """Whether a run can go on: from a checkpoint, or from its start if it was killed before one."""
-    if has_checkpoint(folder):
-        return True
-    results = (SUMMARY, CLASSIFIER, DETECTOR)
-    is_young = not any((folder / each).exists() for each in results)
-    return is_young and (folder / SETTINGS).is_file()
-
-
-def has_checkpoint(folder: Path) -> bool:
-    """Whether there is one; `best.pt` alone if the run was killed while it wrote its first."""
-    if (folder / CHECKPOINT).is_file():
-        return True
-    return (folder / BEST).is_file() and not (folder / SUMMARY).exists()
-
-
 def newest(root: Path, *markers: str, wanted: Callable[[Path], bool] | None = None) -> Path | None:
     """Give the folder below `root` of which a file in `markers` was written last, or None.
 
@@ -120,11 +69,6 @@ def newest(root: Path, *markers: str, wanted: Callable[[Path], bool] | None = No
     ]
     written_last = max(found, key=lambda each: (each.stat().st_mtime_ns, str(each)), default=None)
     return None if written_last is None else written_last.parent
-
-
-def newest_to_go_on(root: Path) -> Path | None:
-    """Give the run below `root` that was last at work and can go on, or None."""
-    return newest(root, CHECKPOINT, BEST, SETTINGS, wanted=can_go_on)
 
 
 def newest_or_raise(root: Path, marker: str, wanted: str) -> Path:
