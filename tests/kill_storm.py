@@ -1,6 +1,6 @@
 """Kill a training run with SIGKILL at many moments, resume it each time, and look at how it ends.
 
-    python -m tests.kill_storm [--kills 20] [--processes 1] [--seed 0] [--fresh]
+    python -m tests.kill_storm [--kills 20] [--processes 1 2] [--seed 0] [--fresh]
 
 A tiny run of AutoMix is trained twice: without a kill, and killed again and again. Kills are aimed,
 each with a random delay, at start-up, steps, evaluations and writing of checkpoints, and some at no
@@ -359,17 +359,19 @@ def main() -> int:
     """Tell how it went as JSON."""
     parser = argparse.ArgumentParser(prog="python -m tests.kill_storm")
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--processes", type=int, nargs="+", default=[1])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fresh", action="store_true")
     asked = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
-    with tempfile.TemporaryDirectory() as name:
-        setup = Setup(max(4, asked.kills), asked.processes, asked.fresh)
-        result = storm(Path(name), asked.kills, setup, asked.seed)
-    told = {**asdict(result), "counts": result.counts}
+    storms: list[Storm] = []
+    for processes in asked.processes:
+        setup = Setup(max(4, asked.kills), processes, asked.fresh)
+        with tempfile.TemporaryDirectory() as name:
+            storms.append(storm(Path(name), asked.kills, setup, asked.seed))
+    told = [{**asdict(each), "counts": each.counts} for each in storms]
     sys.stdout.write(json.dumps(told, indent=1) + "\n")
-    return 1 if result.lost else 0
+    return 1 if any(each.lost for each in storms) else 0
 
 
 if __name__ == "__main__":

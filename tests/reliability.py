@@ -131,7 +131,7 @@ def killed(processes: int) -> Trial:
         command = [sys.executable, "-m", "tests.kill_storm", "--processes", str(processes)]
         root = Path(__file__).parents[1]
         done = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, text=True, check=False)
-        storm = json.loads(done.stdout)
+        (storm,) = json.loads(done.stdout)
         return len(storm["moments"]), len(storm["lost"])
 
     return trial

@@ -16,7 +16,6 @@ from typing import Any, cast
 import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs, gather_object
-from torch.distributed import PrefixStore, Store
 from torch.distributed.rendezvous import register_rendezvous_handler, rendezvous
 
 from automix_cli.errors import CheckpointError
@@ -46,14 +45,15 @@ def patience(seconds: int) -> InitProcessGroupKwargs:
     return InitProcessGroupKwargs(timeout=timeout, init_method="torchrun://")
 
 
-def attempt_of_torchrun(url: str, **options: Any) -> Iterator[tuple[Store, int, int]]:
+def attempt_of_torchrun(url: str, **options: Any) -> Iterator[tuple[Any, int, int]]:
     """Meet as torchrun's processes do, in a part of its store that is this attempt's own.
 
     torchrun keeps one store while it starts processes again and again. Without this they find the
     addresses of those that are gone, wait for them, and every restart fails as the first one did.
     """
     for store, rank, num_processes in rendezvous("env://", **options):
-        yield PrefixStore(f"attempt {os.environ[ATTEMPT]}", store), rank, num_processes
+        own = cast(Any, torch.distributed).PrefixStore(f"attempt {os.environ[ATTEMPT]}", store)
+        yield own, rank, num_processes
 
 
 def group_of_processors(timeout: timedelta) -> torch.distributed.ProcessGroup:
