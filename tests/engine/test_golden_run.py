@@ -51,6 +51,17 @@ def assert_recorded(steps: list[dict[str, float]], *, processes: int) -> None:
         assert got == pytest.approx(expected, rel=1e-3)
 
 
+def test_two_processes_lose_on_clean_images_what_one_does() -> None:
+    """Both see the same ones; each half of a batch has statistics of its own for batch norm.
+
+    Each process draws pairings of its own, so losses of mixtures are others.
+    """
+    one, two = (json.loads(path.read_text()) for path in GOLDEN.values())
+    for first, second in zip(one, two, strict=True):
+        assert second["one_hot"] == pytest.approx(first["one_hot"], rel=1e-3)
+        assert second["mixed"] != pytest.approx(first["mixed"], rel=1e-5)
+
+
 if __name__ == "__main__":
     content = json.dumps(five_steps(), indent=1) + "\n"
     if os.environ.get("RANK", "0") == "0":
