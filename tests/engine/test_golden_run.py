@@ -58,7 +58,7 @@ def test_two_processes_lose_on_clean_images_what_one_does() -> None:
     """
     one, two = (json.loads(path.read_text()) for path in GOLDEN.values())
     for first, second in zip(one, two, strict=True):
-        assert second["one_hot"] == pytest.approx(first["one_hot"], rel=1e-3)
+        assert second["one_hot"] == pytest.approx(first["one_hot"], rel=5e-3)
         assert second["mixed"] != pytest.approx(first["mixed"], rel=1e-5)
 
 
