@@ -295,7 +295,10 @@ def storm(folder: Path, kills: int, setup: Setup, seed: int) -> Storm:
 def wait_for_moment(
     session: Session, aim: str, num_steps: int, spans: dict[str, float], draw: random.Random
 ) -> None:
-    """Wait until a run does what is aimed at, once or twice, and then for a random while."""
+    """Wait until a run does what is aimed at, once or twice, and then for a random while.
+
+    But for an epoch at most: a run that is suddenly faster must not come to its end.
+    """
     times, is_there = draw.randint(1, 2), False
     if aim in ("start-up", "anywhere"):
         times = 0
@@ -303,7 +306,11 @@ def wait_for_moment(
         was_there, is_there = is_there, session.where(num_steps)[0] == aim
         times -= is_there and not was_there
         time.sleep(0.0005)
-    session.wait(draw.uniform(0, spans[aim]))
+    until = time.monotonic() + draw.uniform(0, spans[aim])
+    latest = session.last_record()[1] + STEPS_PER_EPOCH
+    while time.monotonic() < until and session.last_record()[1] < latest:
+        if session.wait(0.002):
+            return
 
 
 def write_images(root: Path, *, num_train: int, num_test: int) -> None:
