@@ -30,6 +30,7 @@ from automix_cli.engine.checkpoint import Checkpoint, restore
 from automix_cli.engine.loop import Training, TrainState, fit
 from automix_cli.engine.runtime import Accelerator, StopRequest, prepare, seed_initialisation
 from automix_cli.engine.trackers import require_installed
+from automix_cli.engine.waiting import main_first
 from automix_cli.errors import CheckpointError, Interrupted
 from automix_cli.reporting import records
 from automix_cli.reporting.detection_tables import precision_table
@@ -51,10 +52,10 @@ def run(settings: Settings, origins: Origins, resumed: Path | None, request: Det
     """
     require_installed(settings.train.tracker_names)
     checkpoint = checkpoint_of(resumed, settings)
-    accelerator = accelerator_for(settings)
+    accelerator = accelerator_for(settings, 0 if checkpoint is None else checkpoint.state.step)
     start = None
     if checkpoint is None:
-        with accelerator.local_main_process_first():
+        with main_first(accelerator):
             start = read_start(
                 settings, in_channels=CHANNELS, image_size=settings.detection.short_side
             )

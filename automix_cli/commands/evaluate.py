@@ -77,7 +77,11 @@ def measure(file: TrainedFile, overrides: Overrides, request: EvaluateRequest) -
         return
     if request.corruptions is not None:
         check_request(request.corruptions, settings)
-    accelerator = build_accelerator(device=settings.run.device, mixed_precision="no")
+    accelerator = build_accelerator(
+        device=settings.run.device,
+        mixed_precision="no",
+        process_timeout=settings.run.process_timeout,
+    )
     trained, network = ready_network(path, settings, accelerator.device)
     held_out = trained.settings["data"].get("holdout", 0.0)
     splits = load_judged(settings.data, accelerator, holdout=held_out)
