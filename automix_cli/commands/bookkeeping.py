@@ -13,6 +13,7 @@ from torch import Tensor
 from automix_cli import build
 from automix_cli.commands.books import Books
 from automix_cli.commands.heads import accuracy_record
+from automix_cli.commands.judging import judging
 from automix_cli.commands.mask_progress import MaskProgress
 from automix_cli.data.batches import evaluation_batches
 from automix_cli.data.datasets import DataSplits, Images
@@ -93,13 +94,18 @@ class Bookkeeper(Books):
         return chosen == "precise" or (chosen == "own" and self.settings.mix.method not in LEARNED)
 
     def measure(self, images: Images) -> dict[str, Any]:
-        """Accuracies of the heads on some images, shared out over the processes."""
+        """Accuracies of the heads on some images, shared out over the processes.
+
+        Raises:
+            DivergedError: outputs are not finite.
+        """
         accelerator = self.training.accelerator
         rank, num_ranks = accelerator.process_index, accelerator.num_processes
         batches = self.batches(images, rank=rank, num_ranks=num_ranks)
         self.method.eval()
         add = partial(add_over_processes, accelerator)
-        measured = measure(self.predict, batches, add_over_processes=add)
+        with judging(f"the network after step {self.state.step}"):
+            measured = measure(self.predict, batches, add_over_processes=add)
         self.training.model.train()
         return {head: accuracy_record(each) for head, each in measured.items()}
 

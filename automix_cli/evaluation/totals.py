@@ -17,6 +17,10 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 
+class NotFiniteError(ValueError):
+    """A network answered with NaN or infinity, which is neither right nor wrong."""
+
+
 class Predictions(NamedTuple):
     """What a classifier says of one batch, on the CPU: not every accelerator has float64."""
 
@@ -29,9 +33,25 @@ Statistic: TypeAlias = Callable[[Predictions], Tensor]
 AddOverProcesses: TypeAlias = Callable[[Tensor], Tensor]
 
 
+def finite(logits: Tensor) -> Tensor:
+    """Give back logits `(n, k)` that can be judged; waits for the device.
+
+    Raises:
+        NotFiniteError: they hold NaN or infinity.
+    """
+    wrong = int((~torch.isfinite(logits.detach())).any(dim=1).sum())
+    if wrong:
+        raise NotFiniteError(f"the outputs for {wrong} of {len(logits)} images are not finite")
+    return logits
+
+
 def predictions(logits: Tensor, labels: Tensor) -> Predictions:
-    """Bring logits `(n, k)` and labels `(n,)` of any type and device into the form above."""
-    logits = logits.detach().cpu().double()
+    """Bring logits `(n, k)` and labels `(n,)` of any type and device into the form above.
+
+    Raises:
+        NotFiniteError: the logits hold NaN or infinity.
+    """
+    logits = finite(logits.detach().cpu().double())
     return Predictions(logits, logits.log_softmax(dim=1), labels.cpu().long())
 
 
@@ -61,6 +81,7 @@ def accumulate(
 
     Raises:
         ValueError: if there are no images.
+        NotFiniteError: logits hold NaN or infinity.
     """
     sums: dict[str, dict[str, Tensor]] = {}
     for images, labels in batches:
