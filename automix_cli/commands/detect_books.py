@@ -12,6 +12,7 @@ import numpy as np
 from automix_cli import build
 from automix_cli.build.detection import BoxedSplits, sizes
 from automix_cli.commands.books import Books
+from automix_cli.commands.judging import judging, looked_at
 from automix_cli.data.boxed_batches import images_in_order, shown_pixels
 from automix_cli.data.coco import BoxedImage, read_annotations
 from automix_cli.engine.checkpoint import save_classifier
@@ -50,9 +51,15 @@ class DetectionBooks(Books):
         return self.splits.description()
 
     def evaluate(self) -> bool:
-        """Find what is in the test images, write it down, and compare the AP with the best."""
+        """Find what is in the test images, write it down, and compare the AP with the best.
+
+        Raises:
+            DivergedError: a head of the detector says NaN or infinity.
+        """
         accelerator = self.training.accelerator
-        predictions = gathered(accelerator, self.predictions())
+        heads = self.detector.detector.rpn.head, self.detector.detector.roi_heads.box_predictor
+        with judging(f"the detector after step {self.state.step}"), looked_at(*heads):
+            predictions = gathered(accelerator, self.predictions())
         measured: dict[str, Any] = {}
         if accelerator.is_main_process:
             records.write_text(self.folder / PREDICTIONS, json.dumps(predictions) + "\n")

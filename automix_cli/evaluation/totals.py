@@ -33,16 +33,20 @@ Statistic: TypeAlias = Callable[[Predictions], Tensor]
 AddOverProcesses: TypeAlias = Callable[[Tensor], Tensor]
 
 
-def finite(logits: Tensor) -> Tensor:
-    """Give back logits `(n, k)` that can be judged; waits for the device.
+def finite(values: Tensor, name: str = "outputs") -> Tensor:
+    """Give back values `(n, ...)`, such as logits, if they can be judged; waits for the device.
+
+    Args:
+        values: One or more numbers of each image.
+        name: What they are, for the error.
 
     Raises:
         NotFiniteError: they hold NaN or infinity.
     """
-    wrong = int((~torch.isfinite(logits.detach())).any(dim=1).sum())
+    wrong = int((~torch.isfinite(values.detach())).flatten(1).any(dim=1).sum())
     if wrong:
-        raise NotFiniteError(f"the outputs for {wrong} of {len(logits)} images are not finite")
-    return logits
+        raise NotFiniteError(f"the {name} for {wrong} of {len(values)} images are not finite")
+    return values
 
 
 def predictions(logits: Tensor, labels: Tensor) -> Predictions:

@@ -8,6 +8,7 @@ import torch
 
 from automix_cli import build
 from automix_cli.data.datasets import DataSplits, ImageSet
+from automix_cli.engine.finite import not_finite
 from automix_cli.errors import CheckpointError, SettingsError
 from automix_cli.settings.layering import Overrides, load
 from automix_cli.settings.mix import ALPHAS
@@ -24,7 +25,10 @@ def splits_of(n: int, channels: int, size: int) -> DataSplits:
 
 
 def loss_of_a_step(method: str, folder: Path, splits: DataSplits, *sets: str) -> float:
-    """Build what is trained and make one forward and backward with all of the images."""
+    """Build what is trained and make one forward and backward with all of the images.
+
+    All gradients must be finite.
+    """
     sets = (f"mix.method={method}", *needs(method, folder), *sets)
     settings, _ = load(Overrides(preset="digits-tiny", sets=sets), environment={})
     training = build.method(settings.model, settings.mix, splits)
@@ -34,7 +38,14 @@ def loss_of_a_step(method: str, folder: Path, splits: DataSplits, *sets: str) ->
     values = build.values_at(settings, steps_per_epoch=1)(0)
     total = training(images, splits.train.labels, draws, **values.of_method).total
     total.backward()
+    assert not not_finite(gradients_of(training))
     return float(total.detach())
+
+
+def gradients_of(training: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The gradients of what is trained, by name."""
+    named = ((name, each.grad) for name, each in training.named_parameters())
+    return {name: each for name, each in named if each is not None}
 
 
 @pytest.mark.parametrize("method", ALPHAS)
@@ -78,3 +89,14 @@ def test_a_size_that_the_mixer_or_the_patches_do_not_divide_is_refused(
 )
 def test_any_other_multiple_of_the_cell_is_trained_on(tmp_path: Path, method: str) -> None:
     assert np.isfinite(loss_of_a_step(method, tmp_path, splits_of(2, 3, size=36)))
+
+
+@pytest.mark.parametrize("method", ALPHAS)
+def test_images_that_are_all_the_same_colour_give_finite_gradients(
+    tmp_path: Path, method: str
+) -> None:
+    """No variance for batch norm, no saliency, no difference between the images of a pair."""
+    splits = splits_of(2, 3, size=32)
+    splits.train.images.fill_(128)
+    splits.train.labels.fill_(1)
+    assert np.isfinite(loss_of_a_step(method, tmp_path, splits))

@@ -32,7 +32,7 @@ PLAN = Plan(
     clip_norm=None,
 )
 HEADER = Header(settings={}, dataset={}, software={}, num_processes=1, metrics_bytes=0)
-SMALL = ("train.batch_size=4",)
+SMALL = ("train.batch_size=4", "data.image_size=16")
 
 Strike = Callable[[Training, float], Training]
 """Prepares a training for something that is not finite, and gives what is then trained."""
@@ -186,8 +186,13 @@ WRONG: dict[str, tuple[Strike, str]] = {
 }
 
 
-@pytest.mark.parametrize("number", [NAN, INF], ids=["nan", "inf"])
-@pytest.mark.parametrize("place", WRONG)
+@pytest.mark.parametrize(
+    ("place", "number"),
+    [
+        *((place, NAN) for place in WRONG),
+        *((place, INF) for place in ("an image", "a gradient of the classifier", "a loss")),
+    ],
+)
 def test_the_run_stops_with_what_and_when_and_the_last_good_checkpoint_stays(
     prepare: Prepare, tmp_path: Path, place: str, number: float
 ) -> None:
