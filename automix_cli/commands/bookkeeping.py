@@ -134,9 +134,16 @@ class Bookkeeper(Books):
         return logits
 
     def images_for_batch_norm(self) -> Iterator[Tensor]:
-        """Clean training images without augmentation, the same on every process."""
+        """Clean training images without augmentation, the same on every process.
+
+        One is left out rather than put into a batch of its own, in which batch norm may have
+        nothing to compare it with.
+        """
         train = self.splits.train
-        some = train.take(np.arange(min(len(train), NUM_IMAGES_FOR_BATCH_NORM)))
+        number = min(len(train), NUM_IMAGES_FOR_BATCH_NORM)
+        if number > 1 and number % self.settings.evaluation.batch_size == 1:
+            number -= 1
+        some = train.take(np.arange(number))
         return (images for images, _ in self.batches(some, rank=0, num_ranks=1))
 
     def finish(self) -> dict[str, Any]:

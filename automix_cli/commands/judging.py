@@ -40,7 +40,9 @@ def looked_at(*heads: nn.Module) -> Iterator[None]:
 
     def look(head: nn.Module, _: object, said: object) -> None:
         if not all(bool(torch.isfinite(each).all()) for each in tree_leaves(said)):
-            raise NotFiniteError(f"the outputs of the detector's {type(head).__name__} are not finite")
+            raise NotFiniteError(
+                f"the outputs of the detector's {type(head).__name__} are not finite"
+            )
 
     with ExitStack() as hooks:
         for head in heads:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from torch import nn
+
 from automix_cli import build
 from automix_cli.build.starting import Start
 from automix_cli.commands.bookkeeping import Bookkeeper
@@ -112,6 +114,8 @@ def assemble(
     """Model, optimizer and batches for data that are there, ready for the first step."""
     seed_initialisation(settings.run.seed)
     method = build.method(settings.model, settings.mix, splits, start)
+    classifier = cast(nn.Module, method.classifier)
+    build.refuse_lone_images(settings, splits, classifier, accelerator.num_processes)
     model, optimizer = prepare(
         accelerator,
         method,

@@ -145,7 +145,7 @@ class Kept:
     def run(self, plan: Plan = PLAN) -> None:
         with CheckpointWriter() as writer:
 
-            def save(_: bool) -> None:  # noqa: FBT001 - the type of a hook
+            def save(_: bool) -> None:
                 self.note("save")
                 writer.save([self.path], self.training, self.state, HEADER)
 
@@ -172,7 +172,10 @@ WRONG: dict[str, tuple[Strike, str]] = {
         "loss `",
     ),
     "a weight of the mix block": (in_state("mix_block.query.weight"), "loss `mix"),
-    "a buffer of the classifier": (in_state(f"classifier.{BATCH_NORM}"), f"`classifier.{BATCH_NORM}"),
+    "a buffer of the classifier": (
+        in_state(f"classifier.{BATCH_NORM}"),
+        f"`classifier.{BATCH_NORM}",
+    ),
     "a buffer of the momentum classifier": (
         in_state(f"momentum_classifier.{BATCH_NORM}"),
         f"`momentum_classifier.{BATCH_NORM}`",
@@ -215,7 +218,7 @@ def test_a_gradient_that_is_not_finite_shows_when_it_is_clipped_or_added_up(
     """Clipping by an infinite norm would make NaN or zero of every other gradient too."""
     prepared = prepare(*SMALL, *more)
     kept = Kept(tmp_path, in_gradient("mix_block.value.weight")(prepared.training, INF))
-    with pytest.raises(DivergedError, match="`mix_block.value.weight`.* between steps 2 and 4"):
+    with pytest.raises(DivergedError, match=r"`mix_block\.value\.weight`.* between steps 2 and 4"):
         kept.run(replace(PLAN, clip_norm=prepared.plan.clip_norm))
     assert load_checkpoint(kept.path).state.step == 2
 
@@ -250,7 +253,7 @@ def test_nothing_is_trained_from_weights_that_are_not_finite(
     training = prepare(*SMALL).training
     of_model(training).state_dict()["mix_block.value.bias"].fill_(NAN)
     kept = Kept(tmp_path, training)
-    with pytest.raises(DivergedError, match="`mix_block.value.bias` is not finite after step 0"):
+    with pytest.raises(DivergedError, match=r"`mix_block\.value\.bias` is not finite after step 0"):
         kept.run()
     assert kept.state.step == 0
 
