@@ -1,4 +1,4 @@
-"""A network that answers with NaN or infinity is not judged: said as an error, never as a number."""
+"""A network that answers with NaN or infinity is not judged: that is an error, and no number."""
 
 from __future__ import annotations
 

@@ -146,8 +146,6 @@ def masking_records(subject: Subject, plan: Plan, num_classes: int) -> list[dict
         return _checks(few, plan.norm, smallest, plan.steps, num_classes)
     except NotFiniteError:
         raise
-    except NotFiniteError:
-        raise
     except ValueError as problem:
         raise VerificationError(f"the attacks cannot be checked: {problem}") from problem
 
