@@ -1,22 +1,24 @@
-"""Whether memory, open files or threads grow: while a run trains, and over many evaluations.
+"""Whether memory, open files or threads grow: while a run trains, evaluates, draws.
 
-    python -m tests.memory --epochs 200 --evaluations 200
+    python -m tests.memory --epochs 200 --evaluations 200 --drawings 50
 
-The run is a whole one in small: batches made by threads, an evaluation, two checkpoints and masks
-after every epoch of ten steps, and TensorBoard. An evaluation is `automix eval` from the reading of
-the checkpoint to the JSON. After each step and evaluation this process looks at itself.
+The run is a whole one in small: batches made by threads, an evaluation, checkpoints and masks after
+every epoch of ten steps, and TensorBoard. An evaluation is `automix eval` from the reading of the
+checkpoint to the JSON, a drawing that of the masks as they were learned. After each step,
+evaluation and drawing this process looks at itself.
 """
 
 import argparse
 import contextlib
 import io
 import json
+import math
 import os
 import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
@@ -25,14 +27,18 @@ import numpy as np
 import torch
 
 from automix_cli.commands import evaluate
+from automix_cli.commands.mask_progress import FILE, read_history
 from automix_cli.commands.requests import EvaluateRequest
 from automix_cli.commands.training_run import accelerator_for, assemble, carry_out, run_folder
 from automix_cli.data.datasets import DataSplits, ImageSet
+from automix_cli.reporting import records
+from automix_cli.reporting.mask_progress import draw_progress
 from automix_cli.reporting.progress import TrainProgress
 from automix_cli.settings.layering import Overrides, load
 
 STEPS_PER_EPOCH, BATCH_SIZE, SIZE = 10, 4, 16
 MEBIBYTE = 2**20
+STRETCHES = 10
 
 
 class Sample(NamedTuple):
@@ -56,32 +62,32 @@ class Growth:
     """How much more there is at the end, after a first third in which caches fill."""
 
     num_samples: int
-    first_mebibytes: float
-    last_mebibytes: float
-    mebibytes_per_thousand: float  # steps or evaluations; the line through most samples
+    first_mebibytes: float  # after that third
+    more_mebibytes: float
+    mebibytes_per_thousand: float  # steps, or whatever was repeated
     more_files: int
     more_threads: int
 
 
 def growth(samples: Sequence[Sample]) -> Growth:
-    """The slope of the memory, and what more files and threads the last third has than the second.
+    """Compare stretches of the samples, of which each has as much as it has at least.
 
-    The slope is the median of those between pairs of samples half of the stretch apart, which
-    neither a peak nor a fall moves. Of files and threads a third has as many as it has at least:
-    while a checkpoint is written there is one more.
+    While a checkpoint is written there is more. The slope is the median of those between one
+    stretch and the next: what grows with every step shows, and what an allocator takes or gives
+    back once does not; that shows in `more_mebibytes`.
     """
-    third = len(samples) // 3
-    kept = np.array(samples[third:])
-    memory, half = kept[:, 0], len(kept) // 2
-    slope = np.median((memory[half : 2 * half] - memory[:half]) / half)
-    before, after = (part.min(axis=0) for part in (kept[:-third], kept[-third:]))
+    length = len(samples) // (STRETCHES + STRETCHES // 2)
+    kept = np.array(samples[len(samples) - STRETCHES * length :]).reshape(STRETCHES, length, 3)
+    least = kept.min(axis=1)
+    slope = np.median(np.diff(least[:, 0])) / length
+    more = least[-1] - least[0]
     return Growth(
         num_samples=len(samples),
-        first_mebibytes=float(memory[0] / MEBIBYTE),
-        last_mebibytes=float(memory[-1] / MEBIBYTE),
+        first_mebibytes=float(least[0, 0] / MEBIBYTE),
+        more_mebibytes=float(more[0] / MEBIBYTE),
         mebibytes_per_thousand=float(1000 * slope / MEBIBYTE),
-        more_files=int(after[1] - before[1]),
-        more_threads=int(after[2] - before[2]),
+        more_files=int(more[1]),
+        more_threads=int(more[2]),
     )
 
 
@@ -118,7 +124,8 @@ def trained(run: Path, epochs: int) -> list[Sample]:
 
     accelerator = accelerator_for(settings)
     prepared = assemble(settings, splits, accelerator)
-    with (
+    with (  # drawings come by the clock: they are looked at apart
+        mock.patch("automix_cli.commands.mask_progress.SECONDS_BETWEEN_DRAWINGS", math.inf),
         mock.patch("automix_cli.commands.training_run.TrainProgress", Watched),
         closing(prepared.training.batches),
         run_folder(accelerator, settings, origins, None) as place,
@@ -137,19 +144,38 @@ def evaluated(run: Path, times: int) -> list[Sample]:
     return samples
 
 
+def drawn(run: Path, times: int) -> list[Sample]:
+    """Draw the first masks of the run over and over."""
+    history = read_history(run / records.MASKS / FILE)
+    few = replace(history, epochs=history.epochs[:2], masks=history.masks[:2])
+    samples: list[Sample] = []
+    for _ in range(times):
+        draw_progress(few, run / records.MASKS)
+        samples.append(look())
+    return samples
+
+
+def watched(folder: Path, epochs: int, evaluations: int, drawings: int) -> dict[str, Growth]:
+    """Do all of it in an empty folder; what was not repeated often enough is left out."""
+    run = folder / "run"
+    found = {"steps": trained(run, epochs)}
+    found["evaluations"] = evaluated(run, evaluations)
+    found["drawings"] = drawn(run, drawings)
+    return {name: growth(each) for name, each in found.items() if len(each) >= 1.5 * STRETCHES}
+
+
 def main() -> None:
     """Print what grew, as JSON."""
     parser = argparse.ArgumentParser(prog="python -m tests.memory")
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--evaluations", type=int, default=200)
+    parser.add_argument("--drawings", type=int, default=50)
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
-        run = Path(name) / "run"
-        steps = trained(run, options.epochs)
-        evaluations = evaluated(run, options.evaluations)
-    found = {"steps": asdict(growth(steps)), "evaluations": asdict(growth(evaluations))}
-    sys.stdout.write(json.dumps(found, indent=2) + "\n")
+        found = watched(Path(name), options.epochs, options.evaluations, options.drawings)
+    told = {name: asdict(each) for name, each in found.items()}
+    sys.stdout.write(json.dumps(told, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -154,7 +154,7 @@ class Bookkeeper(Books):
         if self.training.accelerator.is_main_process:
             weights = self.method.momentum_classifier.state_dict()
             kept = {name: each for name, each in weights.items() if "head_mixed" not in name}
-            save_classifier(self.folder / records.CLASSIFIER, kept, self.header())
+            save_classifier(self.folder / records.CLASSIFIER, kept, self.portable_header())
             records.write_json(self.folder / records.SUMMARY, summary)
         return summary
 

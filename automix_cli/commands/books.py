@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -130,6 +130,12 @@ class Books(ABC):
             metrics_bytes=0 if self.metrics is None else self.metrics.num_bytes(),
             init=self.init,
         )
+
+    def portable_header(self) -> Header:
+        """The same for portable weights, without the threads: any number gives the same bytes."""
+        header = self.header()
+        data = {key: each for key, each in header.settings["data"].items() if key != "workers"}
+        return replace(header, settings={**header.settings, "data": data})
 
     def save(self, is_best: bool) -> None:  # noqa: FBT001 - the type of a hook
         """Write `best.pt` before `ckpt.pt`: a kill between the two is made good by resuming."""

@@ -109,7 +109,7 @@ class DetectionBooks(Books):
         }
         if self.training.accelerator.is_main_process:
             state = self.detector.detector.state_dict()
-            save_classifier(self.folder / records.DETECTOR, state, self.header())
+            save_classifier(self.folder / records.DETECTOR, state, self.portable_header())
             if self.settings.detection.shown_images:
                 save_figure(detection_figure(self.drawn()), self.folder / PAGE)
             records.write_json(self.folder / records.SUMMARY, summary)
