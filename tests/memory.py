@@ -1,6 +1,6 @@
 """Whether memory, open files or threads grow: while a run trains, evaluates, draws.
 
-    python -m tests.memory --epochs 200 --evaluations 200 --drawings 50
+    python -m tests.memory --epochs 200 --evaluations 200 --drawings 100
 
 The run is a whole one in small: batches made by threads, an evaluation, checkpoints and masks after
 every epoch of ten steps, and TensorBoard. An evaluation is `automix eval` from the reading of the
@@ -169,7 +169,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.memory")
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--evaluations", type=int, default=200)
-    parser.add_argument("--drawings", type=int, default=50)
+    parser.add_argument("--drawings", type=int, default=100)
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
