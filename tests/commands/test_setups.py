@@ -18,6 +18,10 @@ SMALL = (
     "--set=train.masks_pairs=0",
     "--device=cpu",
 )
+STREAMED = (*SMALL, "--set=data.color_jitter=0.4", "--set=data.test_crop_ratio=0.8")
+"""Colour operations are done image by image, by threads."""
+
+WORKERS = (0, 1, 4)
 WEIGHTS = "classifier.safetensors"
 
 
@@ -35,11 +39,9 @@ def train(automix: Automix, folder: str, *more: str) -> Path:
 
 
 def test_any_number_of_loader_threads_gives_the_same_bytes(automix: Automix) -> None:
-    """Colour operations are done image by image, by these threads."""
-    changed = ("--set=data.color_jitter=0.4", "--set=data.test_crop_ratio=0.8")
     runs = [
-        train(automix, f"run{number}", *changed, f"--set=data.workers={number}")
-        for number in (0, 1, 4)
+        train(automix, f"run{number}", *STREAMED, f"--set=data.workers={number}")
+        for number in WORKERS
     ]
     for run in runs[1:]:
         assert (run / WEIGHTS).read_bytes() == (runs[0] / WEIGHTS).read_bytes()
