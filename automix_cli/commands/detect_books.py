@@ -57,7 +57,8 @@ class DetectionBooks(Books):
             DivergedError: a head of the detector says NaN or infinity.
         """
         accelerator = self.training.accelerator
-        heads = self.detector.detector.rpn.head, self.detector.detector.roi_heads.box_predictor
+        detector: Any = self.detector.detector
+        heads = detector.rpn.head, detector.roi_heads.box_predictor
         with judging(f"the detector after step {self.state.step}"), looked_at(*heads):
             predictions = gathered(accelerator, self.predictions())
         measured: dict[str, Any] = {}
