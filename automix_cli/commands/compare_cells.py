@@ -140,7 +140,7 @@ def _refuse_other_settings(cell: Cell) -> None:
 def _cell(arm: Arm, seed: int, overrides: Overrides, folder: Path) -> Cell:
     path = folder / f"{arm.slug}-seed{seed}"
     flags = (Flag("--seeds", "run.seed", seed), Flag("--output-dir", "run.output_dir", str(path)))
-    return Cell(arm, seed, path, settings_of(arm, overrides, *flags))
+    return Cell(arm, seed, path, settings_of(arm.with_seed(seed), overrides, *flags))
 
 
 def settings_of(arm: Arm, overrides: Overrides, *flags: Flag) -> Settings:

@@ -67,8 +67,7 @@ def create_folder(folder: Path) -> None:
         raise SettingsError(
             f"the run folder `{folder}` is not empty: it holds `{occupied[0]}`"
             + (f" and {len(occupied) - 1} more" if len(occupied) > 1 else ""),
-            hint="choose another `--output-dir`, or go on with that run: "
-            f"`automix train --resume {folder}`",
+            hint=f"choose another `--output-dir`, or go on with that run: `--resume {folder}`",
         )
 
 
