@@ -66,7 +66,9 @@ def run(file: TrainedFile, overrides: Overrides, request: EvaluateRequest) -> No
         }
         show(content, as_json=request.as_json)
         if request.output_dir is not None:
-            write(request, content, images, predictions, settings)
+            folder = report_folder(request.output_dir)
+            write(folder, content, images, predictions, settings)
+            say(f"wrote {folder}")
     accelerator.end_training()
 
 
@@ -142,20 +144,13 @@ def show(content: dict[str, Any], *, as_json: bool) -> None:
 
 
 def write(
-    request: EvaluateRequest,
+    folder: Path,
     content: dict[str, Any],
     images: BoxedImages,
     predictions: list[Prediction],
     settings: Settings,
 ) -> None:
-    """Write `evaluation.json`, `predictions.json`, `boxes.png` and `boxes.svg`.
-
-    Raises:
-        SettingsError: the folder cannot be made.
-    """
-    assert request.output_dir is not None
-    folder = report_folder(request.output_dir)
+    """Write `evaluation.json`, `predictions.json`, `boxes.png` and `boxes.svg`."""
     write_predictions(folder, predictions)
     draw_boxes(images, folder, settings)
     records.write_json(folder / "evaluation.json", content)
-    say(f"wrote {folder}")
