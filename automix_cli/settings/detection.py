@@ -12,7 +12,7 @@ class DetectionSettings(Section):
     """Finding objects with `automix detect`; no other command has a use for it.
 
     `data.name` is `coco` then. Of the other sections `detect` uses `[model]` but for the mix
-    block's settings, `[optimizer]` but for those of the mix block and layers, `[train]` but for
+    block's settings, `[optimizer]` but for those of the mix block and layers, `[train]` but for `compile` and
     those of the momentum classifier, of `[data]` `dir`, `flip` and `workers`, and `[run]`.
     """
 
