@@ -1,6 +1,7 @@
 """`train.compile`: the same training, of whole graphs that serve batches of every size."""
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,7 @@ def assert_compiled_training(graphs: Callable[[], int]) -> None:
     assert_recorded(five_steps(ours))
     training = ours.training
     plain.training.model.load_state_dict(training.model.state_dict())
-    plain.training.optimizer.load_state_dict(training.optimizer.state_dict())
+    plain.training.optimizer.load_state_dict(deepcopy(training.optimizer.state_dict()))
     last = ours.plan.steps_per_epoch - 1
     sizes = [len(training.batches.at(step)[0].labels) for step in (0, last)]
     assert sizes[0] > sizes[1] > 1
