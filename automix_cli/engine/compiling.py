@@ -16,6 +16,7 @@ Legend: n images, c channels, H W image.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -95,6 +96,11 @@ def compile_passes(
         optimizer.optimizer.register_step_post_hook(
             lambda *_: torch.compiler.cudagraph_mark_step_begin()
         )
+
+
+def as_written() -> AbstractContextManager[object]:
+    """Inside, compiled passes run as written too: for what watches single operations."""
+    return torch.compiler.set_stance("force_eager")
 
 
 def require_compiler(device: torch.device) -> None:
