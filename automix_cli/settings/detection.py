@@ -12,8 +12,9 @@ class DetectionSettings(Section):
     """Finding objects with `automix detect`; no other command has a use for it.
 
     `data.name` is `coco` then. Of the other sections `detect` uses `[model]` but for the mix
-    block's settings, `[optimizer]` but for those of the mix block and layers, `[train]` but for `compile` and
-    those of the momentum classifier, of `[data]` `dir`, `flip` and `workers`, and `[run]`.
+    block's settings, `[optimizer]` but for those of the mix block and layers, `[train]` but for
+    those of the momentum classifier and `compile`, of `[data]` `dir`, `flip` and `workers`, and
+    `[run]`.
     """
 
     train: FilePath = Path("annotations/instances_train2017.json")

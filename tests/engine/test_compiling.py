@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from automix_cli.commands.training_run import Prepared
 from automix_cli.engine import compiling
 from automix_cli.engine.compiling import CompiledPass, require_compiler
 from automix_cli.engine.loop import take_step
@@ -104,9 +103,9 @@ def test_cuda_graphs_are_refused_on_a_cpu(prepare: Prepare) -> None:
 def test_a_missing_compiler_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))  # nothing is there from before
     inductor: Any = torch._inductor
-    with inductor.config.patch({"cpp.cxx": (str(tmp_path / "no-compiler"),)}):
-        with pytest.raises(SettingsError, match="found no working compiler") as raised:
-            require_compiler(CPU)
+    absent = inductor.config.patch({"cpp.cxx": (str(tmp_path / "no-compiler"),)})
+    with absent, pytest.raises(SettingsError, match="found no working compiler") as raised:
+        require_compiler(CPU)
     assert "apt install g++" in str(raised.value.hint)
     dynamo.reset()
 
@@ -127,7 +126,7 @@ def test_what_cannot_be_compiled_is_refused(setting: str) -> None:
 
 @pytest.fixture
 def _graphs_are_not_translated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Passes are graphs, with gradients made by torch's compiler, but run without a C++ compiler."""
+    """Passes are graphs, with gradients by torch's compiler, but not translated to C++."""
     compile_graph = torch.compile
 
     def untranslated(run: Callable[..., Any], **given: Any) -> Any:
