@@ -14,6 +14,7 @@ OURS: dict[str, set[str]] = {
     "models": set(),
     "evaluation": set(),
     "atomic": set(),
+    "startup": set(),
     "errors": set(),
     "randomness": set(),
     "presets": {"errors"},
@@ -23,10 +24,10 @@ OURS: dict[str, set[str]] = {
     "engine": {"atomic", "errors", "randomness", "method", "data"},
     "build": {"errors", "settings", "method", "models", "data", "engine"},
     "commands": {
-        *("errors", "randomness", "presets", "settings", "build"),
+        *("errors", "randomness", "presets", "settings", "build", "startup"),
         *("method", "models", "data", "engine", "evaluation", "reporting"),
     },
-    "cli": {"errors", "presets", "settings", "commands"},
+    "cli": {"errors", "presets", "settings", "commands", "startup"},
     "__main__": {"cli"},
     "__init__": set(),
 }

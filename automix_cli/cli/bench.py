@@ -18,6 +18,7 @@ from automix_cli.cli.options import (
     Set,
     overrides_of,
 )
+from automix_cli.startup import quick_imports
 
 VS = Annotated[
     list[str] | None,
@@ -74,7 +75,8 @@ def bench(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix bench -p cifar100-r18 --mixed-precision bf16 --json
     $ automix bench -p cifar100-r18 --grow train.batch_size=25,50,100 -o growth
     """
-    from automix_cli.commands import bench as command
+    with quick_imports():
+        from automix_cli.commands import bench as command
     from automix_cli.commands.bench_request import BenchRequest
 
     overrides = overrides_of(

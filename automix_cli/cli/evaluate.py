@@ -21,6 +21,7 @@ from automix_cli.cli.options import (
     Weights,
     overrides_of,
 )
+from automix_cli.startup import quick_imports
 
 if TYPE_CHECKING:
     from automix_cli.commands.requests import LocalizationRequest
@@ -151,7 +152,8 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix eval runs/mine --corruptions cifar-c
     $ automix eval runs/birds --localization -o report
     """
-    from automix_cli.commands import evaluate as command
+    with quick_imports():
+        from automix_cli.commands import evaluate as command
     from automix_cli.commands.corruption_requests import CorruptedEvaluation
     from automix_cli.commands.requests import EvaluateRequest
 

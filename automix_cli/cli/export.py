@@ -16,6 +16,7 @@ from automix_cli.cli.options import (
     Weights,
     overrides_of,
 )
+from automix_cli.startup import quick_imports
 
 Format = Annotated[
     str,
@@ -87,7 +88,8 @@ def export(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix export --checkpoint best.pt --format torch-export --data-dir ~/data
     $ automix export runs/mine --format timm --license apache-2.0 --push-to-hub me/my-model
     """
-    from automix_cli.commands import export as command
+    with quick_imports():
+        from automix_cli.commands import export as command
     from automix_cli.commands.ship_requests import ExportRequest
 
     overrides = overrides_of(TRAINED, sets, weights=weights, data_dir=data_dir)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from automix_cli.cli.options import Json
+from automix_cli.startup import quick_imports
 
 
 def inspect(
@@ -22,6 +23,7 @@ def inspect(
     $ automix inspect runs/mine/ckpt.pt
     $ automix inspect classifier.onnx --json
     """
-    from automix_cli.commands import inspect as command
+    with quick_imports():
+        from automix_cli.commands import inspect as command
 
     command.run(file, as_json=as_json)

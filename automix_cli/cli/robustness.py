@@ -19,6 +19,7 @@ from automix_cli.cli.options import (
     Weights,
     overrides_of,
 )
+from automix_cli.startup import quick_imports
 
 Attacks = Annotated[
     list[str] | None,
@@ -97,7 +98,8 @@ def robustness(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix robustness runs/mine --only unknown --ood ~/photographs
     $ automix robustness runs/mine --attack autoattack --norm l2 --epsilon 0.5 --quick 200
     """
-    from automix_cli.commands import robustness as command
+    with quick_imports():
+        from automix_cli.commands import robustness as command
     from automix_cli.commands.requests import AttackRequest, RobustnessRequest
 
     names, epsilons = tuple(attack or ()), tuple(epsilon or ())

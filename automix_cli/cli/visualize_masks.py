@@ -18,6 +18,7 @@ from automix_cli.cli.options import (
     Set,
     overrides_of,
 )
+from automix_cli.startup import quick_imports
 
 Methods = Annotated[
     str | None,
@@ -92,7 +93,8 @@ def visualize_masks(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix visualize-masks --checkpoint runs/automix --checkpoint runs/samix --indices 3,17
     $ automix visualize-masks runs/mine --progress --background dark
     """
-    from automix_cli.commands import visualize_masks as command
+    with quick_imports():
+        from automix_cli.commands import visualize_masks as command
     from automix_cli.commands.requests import MasksRequest, PairsRequest
 
     request = MasksRequest(

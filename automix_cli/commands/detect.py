@@ -18,6 +18,7 @@ from automix_cli.reporting import records
 from automix_cli.settings import Settings
 from automix_cli.settings.layering import Flag, Overrides
 from automix_cli.settings.toml import print_config, read_toml
+from automix_cli.startup import quick_imports
 
 COCO = "coco"
 """The `data.name` of a detector's settings."""
@@ -42,7 +43,8 @@ def run(overrides: Overrides, request: DetectRequest) -> None:
             hint="install the extra `detect`: `pip install 'automix-cli[detect]'`",
         )
 
-    from automix_cli.commands import detect_run
+    with quick_imports():
+        from automix_cli.commands import detect_run
 
     detect_run.run(settings, origins, folder, request)
 

@@ -17,6 +17,7 @@ from automix_cli.reporting.progress import say
 from automix_cli.settings import Settings
 from automix_cli.settings.layering import Origins, Overrides, file_layer, load
 from automix_cli.settings.toml import print_config
+from automix_cli.startup import quick_imports
 
 
 def run(overrides: Overrides, request: TrainRequest) -> None:
@@ -35,7 +36,8 @@ def run(overrides: Overrides, request: TrainRequest) -> None:
             hint="detectors are trained by `automix detect`",
         )
 
-    from automix_cli.commands import training_run
+    with quick_imports():
+        from automix_cli.commands import training_run
 
     training_run.run(settings, origins, folder, request)
 

@@ -1,14 +1,15 @@
 """Fetches the archives of a data set, once per machine, and puts its files where they belong.
 
-torchvision downloads, checks and unpacks. What is added here: several processes of one machine take
-turns instead of writing over each other; files appear under their names only when they are whole;
-a file that is already there is never written over; an archive that a person has put into the data
-folder is used without network; a mirror is asked first; and a failure says what was wanted and how
-to get it. Nothing is taken from the network whose checksum is not known.
+torchvision downloads and checks; Python unpacks. What is added here: several processes of one
+machine take turns instead of writing over each other; files appear under their names only when they
+are whole; a file that is already there is never written over; an archive that a person has put into
+the data folder is used without network; a mirror is asked first; and a failure says what was wanted
+and how to get it. Nothing is taken from the network whose checksum is not known.
 """
 
 import contextlib
 import errno
+import gzip
 import http.client
 import shutil
 import sys
@@ -143,7 +144,7 @@ def _unpack(
         address: Where to download from; None: from nowhere, it is there.
         present: The archive that is there.
     """
-    from torchvision.datasets.utils import download_url, extract_archive
+    from torchvision.datasets.utils import download_url
 
     with (
         tempfile.TemporaryDirectory(dir=directory, prefix=".unpack-") as workspace,
@@ -155,7 +156,7 @@ def _unpack(
         inside = Path(workspace) / "unpacked"
         inside.mkdir()
         if archive.is_packed:
-            extract_archive(packed, inside)
+            _extract(packed, inside)
             inside /= archive.folder if archive.inside is None else archive.inside
         else:
             shutil.copyfile(packed, inside / archive.file_name)
@@ -163,6 +164,22 @@ def _unpack(
         for name in archive.missing_from(directory):
             if is_there(inside / name):
                 (inside / name).rename(directory / archive.folder / name)
+
+
+def _extract(packed: Path, folder: Path) -> None:
+    """Unpack a zip, a tar of any compression or one gzipped file, and nothing out of the folder.
+
+    Not by torchvision: version 0.21 wrote wherever the names in a tar led.
+    """
+    if zipfile.is_zipfile(packed):
+        with zipfile.ZipFile(packed) as opened:
+            opened.extractall(folder)
+    elif tarfile.is_tarfile(packed):
+        with tarfile.open(packed) as opened:
+            opened.extractall(folder, filter="data")
+    else:
+        with gzip.open(packed) as source, (folder / packed.stem).open("wb") as target:
+            shutil.copyfileobj(source, target)
 
 
 @contextlib.contextmanager

@@ -277,7 +277,7 @@ def test_the_report_lies_beside_the_checkpoint_unless_told_otherwise(
         (["--ood", "folder"], "`--ood` must be one of noise, digits"),
         (["--ood", "no/such/folder"], "`no/such/folder` is not there"),
         (["--quick", "361"], "more than the 360 test images"),
-        (["--quick", "0"], "greater than or equal to 1"),
+        (["--quick", "0"], "--quick"),  # the rest is in typer's words, which change
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
