@@ -171,3 +171,18 @@ def assert_compiled_training(graphs: Callable[[], int]) -> None:
             torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4)
     assert graphs() - before == 3
     assert not dynamo.utils.counters["graph_break"]
+
+
+@pytest.mark.gpu
+@pytest.mark.slow
+@pytest.mark.skipif(not torch.accelerator.is_available(), reason="no GPU")
+@pytest.mark.parametrize("method", ["automix", "cutmix"])
+def test_cuda_graphs_train_as_the_networks_do(prepare: Prepare, method: str) -> None:
+    """Steps of two sizes, again and again: what graphs give is used before it is written over."""
+    sets = ("run.device=cuda", f"mix.method={method}")
+    ours, plain = prepare(*sets, "train.compile=reduce-overhead"), prepare(*sets)
+    last = ours.plan.steps_per_epoch - 1
+    for step in (0, 1, 2, last, 3, last, 4):
+        losses = [take_step(each.training, each.plan, step) for each in (ours, plain)]
+        for got, expected in zip(*losses, strict=True):
+            torch.testing.assert_close(got, expected, rtol=1e-2, atol=1e-3)
