@@ -5,7 +5,9 @@ Why it is like this:
 * Whole passes are compiled, forward and backward, and not the step: the losses of AutoMix take
   their gradients one after the other, and passes are nearly all of a step's work.
 * A pass is one graph without breaks, or training does not begin. The number of images is a symbol
-  in it, so the last, smaller batch of an epoch is served by the same code.
+  in it, so the last, smaller batch of an epoch is served by the same code. Fewer images than
+  `FEWEST` run as written: 1 is a number and no symbol to torch, and from 16 on it chooses another
+  convolution on a CPU, which would be another graph.
 * A network is changed by attributes of its own that stand before the class's methods: parameters,
   their names and so checkpoints are the same with and without. What evaluates runs as written.
 * Chance (dropout, stochastic depth) and layouts are those of the network as it is written.
@@ -29,6 +31,8 @@ from automix_cli.errors import SettingsError
 PASSES = ("embed", "features", "features_and_embed", "last_map")
 """The methods of a classifier that take images and run through its backbone."""
 
+FEWEST = {"cpu": 17}
+FEWEST_ELSEWHERE = 2
 CUDA_GRAPHS = "reduce-overhead"
 _OPTIONS = {"fallback_random": True, "layout_optimization": False}
 """Draw what uncompiled code draws; leave maps laid out as the weights say."""
@@ -48,7 +52,8 @@ class CompiledPass:
         Raises:
             SettingsError: torch cannot compile this network.
         """
-        if not self._network.training or len(images) == 1:  # 1 is a number and no symbol to torch
+        are_few = len(images) < FEWEST.get(images.device.type, FEWEST_ELSEWHERE)
+        if are_few or not self._network.training:
             return self._as_written(images)
         dynamo: Any = torch._dynamo
         dynamo.mark_dynamic(images, 0)
