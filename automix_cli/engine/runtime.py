@@ -52,7 +52,7 @@ def build_accelerator(*, device: str, mixed_precision: str | None) -> Accelerato
     if accelerator.mixed_precision != "no" and not accelerator.native_amp:
         # Accelerate would go on in float32 without a word
         raise _no_such_precision(accelerator.mixed_precision, f"not on {accelerator.device.type}")
-    if accelerator.state.dynamo_plugin.backend is not DynamoBackend.NO:
+    if cast(Any, accelerator.state).dynamo_plugin.backend is not DynamoBackend.NO:
         raise SettingsError(
             "`accelerate launch` was told to compile (`--dynamo_backend`, or its configuration): "
             "it would wrap the model, and put a prefix before the names in checkpoints",

@@ -3,18 +3,21 @@
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from automix_cli.commands.last_good import refuse_changes
 from automix_cli.engine import compiling
 from automix_cli.engine.compiling import CompiledPass, require_compiler
 from automix_cli.engine.loop import take_step
 from automix_cli.engine.runtime import build_accelerator
 from automix_cli.errors import SettingsError
 from automix_cli.settings.layering import Overrides, load
+from automix_cli.settings.toml import as_saved
 from tests.engine.conftest import Prepare
 from tests.engine.test_golden_run import assert_recorded, five_steps, prepared_run
 
@@ -123,6 +126,17 @@ def test_a_launcher_that_compiles_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 def test_what_cannot_be_compiled_is_refused(setting: str) -> None:
     with pytest.raises(SettingsError, match=r"`train\.compile` must be `none` for"):
         load(Overrides(sets=(setting, COMPILED)), environment={})
+
+
+def test_a_run_may_go_on_compiled_and_uncompiled() -> None:
+    compiled, plain = (
+        load(Overrides(preset="digits-tiny", sets=sets), environment={})[0]
+        for sets in ((COMPILED,), ())
+    )
+    for before, after in ((compiled, plain), (plain, compiled)):
+        header = SimpleNamespace(settings=as_saved(before))
+        checkpoint: Any = SimpleNamespace(header=header, path=Path("ckpt.pt"))
+        refuse_changes(checkpoint, after)
 
 
 @pytest.fixture
