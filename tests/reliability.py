@@ -7,7 +7,9 @@ Each row is a function below that returns how often it tried and what it lost, a
 """
 
 import argparse
+import json
 import random
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -122,6 +124,19 @@ def one_name(folder: Path, _: int) -> tuple[int, int]:
     return 100, lost
 
 
+def killed(processes: int) -> Trial:
+    """Kill a training run at 20 moments; see `tests.kill_storm`."""
+
+    def trial(_: Path, __: int) -> tuple[int, int]:
+        command = [sys.executable, "-m", "tests.kill_storm", "--processes", str(processes)]
+        root = Path(__file__).parents[1]
+        done = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, text=True, check=False)
+        (storm,) = json.loads(done.stdout)
+        return len(storm["moments"]), len(storm["lost"])
+
+    return trial
+
+
 def hostile(folder: Path, num_inputs: int) -> tuple[int, int]:
     """Give every reader altered files and settings; lost is an error that is not documented."""
     every = targets(folder)
@@ -135,6 +150,8 @@ def hostile(folder: Path, num_inputs: int) -> tuple[int, int]:
 
 
 TRIALS: dict[str, tuple[Trial, str]] = {
+    "A training run killed and resumed": (killed(1), "results that differ"),
+    "The same with two processes, one or both killed": (killed(2), "results that differ"),
     "A checkpoint cut off at every kilobyte": (cut, "wrong weights loaded"),
     "One bit of a checkpoint turned": (turned, "wrong weights loaded"),
     "A bit turned in every byte of portable weights": (turned_portable, "wrong weights loaded"),

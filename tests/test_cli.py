@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from automix_cli import __version__, errors
 from automix_cli.cli import app
-from automix_cli.cli.boundary import EXIT_CODES, ErrorBoundary
+from automix_cli.cli.boundary import EXIT_CODES, ErrorBoundary, lost_process
 from automix_cli.cli.options import complete_method, complete_preset
 
 COMMANDS = [
@@ -272,3 +272,36 @@ def test_json_goes_to_stdout_alone_with_its_schema_version(automix, arguments: l
     result = automix(*arguments, "--json")
     assert json.loads(result.stdout)["schema_version"] == 1
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            "[/source/gloo/gloo/transport/tcp/pair.cc:561] Connection closed by peer [1.2.3.4]:5."
+            " This is typically caused by a remote worker crashing.",
+            "process 1 of 2 waits for another one in vain: Connection closed by peer [1.2.3.4]:5",
+        ),
+        (
+            "Application timeout caused pair closure",
+            "process 1 of 2 waits for another one in vain: Application timeout caused pair closure",
+        ),
+    ],
+)
+def test_a_lost_process_is_told_as_an_error(
+    monkeypatch: pytest.MonkeyPatch, said: str, shown: str
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    error = lost_process(RuntimeError(said))
+    assert error is not None
+    assert error.message == shown
+    assert error.exit_code == 1
+
+
+def test_another_error_of_several_processes_and_any_of_one_keep_their_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert lost_process(RuntimeError("gloo: Connection closed by peer")) is None
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert lost_process(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None

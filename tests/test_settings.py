@@ -144,6 +144,7 @@ DEFAULTS = {
     "run.output_dir": None,
     "run.device": "auto",
     "run.deterministic": False,
+    "run.process_timeout": 600,
     "run.preset": None,
 }
 SHARES = ["mix.mask_area_margin", "mix.mask_adjust_probability", "optimizer.warmup_ratio"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -74,15 +75,9 @@ def boxed_splits(
             have other categories.
         SettingsError: the starting weights are for images of other channels.
     """
-    detection, root = settings.detection, settings.data.dir
-    repair = detection.bad_boxes == "repair"
-    train, test = (
-        read_boxed_images(root / annotations, root / images, repair=repair)
-        for annotations, images in (
-            (detection.train, detection.train_images),
-            (detection.test, detection.test_images),
-        )
-    )
+    detection = settings.detection
+    train = _boxed_part(settings, detection.train, detection.train_images)
+    test = test_images(settings)
     if (train.category_ids, train.class_names) != (test.category_ids, test.class_names):
         raise DataError(
             f"`{train.annotations}` and `{test.annotations}` have other categories",
@@ -97,8 +92,33 @@ def boxed_splits(
     return BoxedSplits(train, test, mean, std)
 
 
-def detector(settings: Settings, splits: BoxedSplits, start: Start | None) -> DetectorTraining:
+def test_images(settings: Settings) -> BoxedImages:
+    """Read the annotations to be judged on.
+
+    Raises:
+        DataError: they are missing, of another format, or not what they should be.
+    """
+    return _boxed_part(settings, settings.detection.test, settings.detection.test_images)
+
+
+def _boxed_part(settings: Settings, annotations: Path, images: Path) -> BoxedImages:
+    root, repair = settings.data.dir, settings.detection.bad_boxes == "repair"
+    return read_boxed_images(root / annotations, root / images, repair=repair)
+
+
+def detector(
+    settings: Settings,
+    num_classes: int,
+    normalization: tuple[tuple[float, ...], tuple[float, ...]],
+    start: Start | None = None,
+) -> DetectorTraining:
     """The detector that `[model]` and `[detection]` describe.
+
+    Args:
+        settings: Of the whole run.
+        num_classes: Without the background.
+        normalization: Mean and standard deviation of the images, by channel.
+        start: What its backbone begins with; None: random weights.
 
     Raises:
         SettingsError: the backbone does not serve, or has no part that is to be frozen.
@@ -109,9 +129,9 @@ def detector(settings: Settings, splits: BoxedSplits, start: Start | None) -> De
         training = DetectorTraining(
             build_backbone(backbone_spec(settings)),
             DetectorSpec(
-                num_classes=len(splits.class_names),
-                mean=splits.mean,
-                std=splits.std,
+                num_classes=num_classes,
+                mean=normalization[0],
+                std=normalization[1],
                 channels=detection.channels,
                 head_width=detection.head_width,
                 regions=detection.regions,

@@ -3,8 +3,9 @@
 
 import errno
 import os
+import re
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -14,7 +15,7 @@ from automix_cli.errors import AutoMixError, harmless
 EXIT_CODES = """\
 Exit codes:
   0    success
-  1    the run failed, for example because a loss diverged
+  1    the run failed, for example because a loss diverged or another process was lost
   2    bad usage or settings
   3    missing or damaged data
   4    broken, unsafe or foreign checkpoint
@@ -25,6 +26,41 @@ Exit codes:
 
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 """Wherever a file is written: no room, or no right."""
+
+
+LOST_CONNECTIONS = ("DistBackendError", "DistNetworkError", "DistStoreError")
+"""What torch raises of its own about other processes."""
+
+
+def leave(error: AutoMixError) -> NoReturn:
+    """End the program with what a person can mend, on stderr."""
+    typer.echo(f"error: {error.message}", err=True)
+    if error.hint:
+        typer.echo(f"\nhint: {error.hint}", err=True)
+    sys.exit(error.exit_code)
+
+
+def lost_process(error: RuntimeError) -> AutoMixError | None:
+    """What is to be said when another process of this run is gone or hangs, if that is the case.
+
+    torch has no type for it: whoever waits for such a process gets what its transport says.
+    """
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return None
+    text = str(error)
+    is_known = any(word in text for word in ("gloo", "Gloo", "NCCL", "caused pair closure"))
+    if not is_known and type(error).__name__ not in LOST_CONNECTIONS:
+        return None
+    rank, count = os.environ.get("RANK", "?"), os.environ["WORLD_SIZE"]
+    said = re.sub(r"^\[[^]]*\.cc:\d+] ", "", text.strip() or type(error).__name__)
+    reason = re.split(r"\. |\n", said)[
+        0
+    ]  # what follows is advice for those who have torch's source
+    return AutoMixError(
+        f"process {rank} of {count} waits for another one in vain: {reason}",
+        hint="the process that ended first says why, one that hangs says nothing; "
+        "`--resume auto` with the same command goes on from the last checkpoint",
+    )
 
 
 class ErrorBoundary(TyperGroup):
@@ -38,10 +74,12 @@ class ErrorBoundary(TyperGroup):
         try:
             return super().main(*arguments, **options)
         except AutoMixError as error:
-            typer.echo(f"error: {error.message}", err=True)
-            if error.hint:
-                typer.echo(f"\nhint: {error.hint}", err=True)
-            sys.exit(error.exit_code)
+            leave(error)
+        except RuntimeError as error:
+            lost = lost_process(error)
+            if lost is None:
+                raise
+            leave(lost)
         except OSError as error:
             if error.errno not in CANNOT_WRITE:
                 raise

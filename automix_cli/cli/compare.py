@@ -42,7 +42,8 @@ Seeds = Annotated[
 Variants = Annotated[
     list[str] | None,
     typer.Option(
-        help="One more row: the preset with other settings, under a name; repeatable.",
+        help="One more row: the preset with other settings, under a name; repeatable. {seed} in"
+        " them is the run's seed.",
         metavar="'NAME: KEY=VALUE,...'",
     ),
 ]
@@ -83,7 +84,7 @@ def compare(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix compare -p digits-tiny
     $ automix compare -p cifar100-r18 --methods vanilla,cutmix,automix --seeds 0,1,2
     $ automix compare -p digits-tiny --variant noarea:mix.mask_area_weight=0
-    $ automix compare -p cub200-r18 --methods none --variant "cutmix: model.init=runs/cutmix"
+    $ automix compare -p cub200-r18 --methods none --variant "old: model.init=old-seed{seed}"
     $ automix compare runs/compare/digits-tiny
     """
     from automix_cli.commands import compare as command

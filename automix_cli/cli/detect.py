@@ -11,6 +11,7 @@ from automix_cli.cli.options import (
     Config,
     DataDir,
     Device,
+    DryRun,
     Epochs,
     Json,
     MixedPrecision,
@@ -45,6 +46,7 @@ def detect(  # noqa: PLR0913 - Typer reads the flags from the signature
     device: Device = None,
     mixed_precision: MixedPrecision = None,
     resume: Resume = None,
+    dry_run: DryRun = False,
     print_config: PrintConfig = False,
     as_json: Json = False,
 ) -> None:
@@ -58,6 +60,7 @@ def detect(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix detect --backbone timm:tv_in1k --data-dir ~/coco
     $ automix detect --backbone runs/mine --data-dir ~/raccoons --set detection.train=train.json
     $ automix detect --resume
+    $ automix eval runs/detector --set detection.test=other.json
     """
     from automix_cli.commands import detect as command
     from automix_cli.commands.detect_request import DetectRequest
@@ -75,4 +78,11 @@ def detect(  # noqa: PLR0913 - Typer reads the flags from the signature
         device=device,
         mixed_precision=mixed_precision,
     )
-    command.run(overrides, DetectRequest(backbone, resume, print_config, as_json))
+    request = DetectRequest(
+        backbone=backbone,
+        resume=resume,
+        dry_run=dry_run,
+        print_config=print_config,
+        as_json=as_json,
+    )
+    command.run(overrides, request)

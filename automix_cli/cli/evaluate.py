@@ -144,6 +144,9 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
 ) -> None:
     """Evaluate a trained classifier on its test set: accuracy, likelihood and calibration.
 
+    Of a run of `automix detect` it measures the AP, on the images and annotations
+    that `--set detection.test=FILE` and `detection.test_images` name.
+
     Examples:
     $ automix eval
     $ automix eval runs/mine --mixed -o report
@@ -151,6 +154,7 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix eval --checkpoint best.pt --data-dir ~/data
     $ automix eval runs/mine --corruptions cifar-c
     $ automix eval runs/birds --localization -o report
+    $ automix eval runs/detector --set detection.test=other.json -o report
     """
     with quick_imports():
         from automix_cli.commands import evaluate as command

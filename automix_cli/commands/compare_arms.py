@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from automix_cli.commands.requests import CompareRequest
 from automix_cli.errors import SettingsError
@@ -14,6 +14,9 @@ METHODS = "vanilla,mixup,cutmix,automix"
 ONLY_VARIANTS = "none"
 SEEDS = "0,1,2"
 LONGEST_NAME = 60
+
+SEED_PLACE = "{seed}"
+"""Where a variant's settings have the seed of the run."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,10 @@ class Arm:
     def slug(self) -> str:
         """The name as part of a folder's name."""
         return re.sub(r"[^a-z0-9_.]+", "-", self.name.lower()).strip("-.")
+
+    def with_seed(self, seed: int) -> Arm:
+        """This row with a seed in its settings, where they have a place for it."""
+        return replace(self, sets=tuple(each.replace(SEED_PLACE, str(seed)) for each in self.sets))
 
 
 def chosen_arms(request: CompareRequest) -> list[Arm]:

@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -20,15 +19,11 @@ from pathlib import Path
 from automix_cli.commands.compare_arms import Arm, chosen_arms, chosen_seeds
 from automix_cli.commands.requests import CompareRequest
 from automix_cli.errors import SettingsError
-from automix_cli.reporting import records
+from automix_cli.reporting import records, run_folders
 from automix_cli.settings import Settings
 from automix_cli.settings.layering import Flag, Overrides, file_layer, load
 from automix_cli.settings.problems import shown
 from automix_cli.settings.toml import changed_keys, moves_result
-
-_LEFT_BEFORE_A_CHECKPOINT = {
-    *(records.SETTINGS, "origins.json", "environment.json", records.METRICS, records.MASKS),
-}
 
 
 @dataclass(frozen=True)
@@ -88,7 +83,9 @@ def state_of(cell: Cell) -> State:
     Raises:
         SettingsError: the folder holds a run with other settings, or no run.
     """
-    if not cell.folder.exists() or (cell.folder.is_dir() and not any(cell.folder.iterdir())):
+    if not cell.folder.exists() or (
+        cell.folder.is_dir() and not run_folders.occupants(cell.folder)
+    ):
         return State.NEW
     if not (cell.folder / records.SETTINGS).is_file():
         raise SettingsError(
@@ -98,25 +95,12 @@ def state_of(cell: Cell) -> State:
     _refuse_other_settings(cell)
     if (cell.folder / records.SUMMARY).is_file():
         return State.FINISHED
-    if (cell.folder / records.CHECKPOINT).is_file():
+    if run_folders.can_go_on(cell.folder):
         return State.RESUMABLE
-    strange = [each.name for each in cell.folder.iterdir() if not _is_of_a_young_run(each)]
-    if strange:
-        raise SettingsError(
-            f"`{cell.folder}` has no checkpoint to go on from, but holds `{sorted(strange)[0]}`",
-            hint="move the folder away: its training starts anew",
-        )
-    return State.NEW
-
-
-def clear(cell: Cell) -> None:
-    """Remove what a training left that ended before its first checkpoint; `state_of` looked."""
-    for each in cell.folder.iterdir() if cell.folder.exists() else ():
-        shutil.rmtree(each) if each.name == records.MASKS else each.unlink()
-
-
-def _is_of_a_young_run(path: Path) -> bool:
-    return path.name in _LEFT_BEFORE_A_CHECKPOINT or path.suffix == ".partial"
+    raise SettingsError(
+        f"`{cell.folder}` holds a result without its `{records.SUMMARY}`, and no checkpoint",
+        hint="move the folder away: its training starts anew",
+    )
 
 
 def _refuse_other_settings(cell: Cell) -> None:
@@ -140,7 +124,7 @@ def _refuse_other_settings(cell: Cell) -> None:
 def _cell(arm: Arm, seed: int, overrides: Overrides, folder: Path) -> Cell:
     path = folder / f"{arm.slug}-seed{seed}"
     flags = (Flag("--seeds", "run.seed", seed), Flag("--output-dir", "run.output_dir", str(path)))
-    return Cell(arm, seed, path, settings_of(arm, overrides, *flags))
+    return Cell(arm, seed, path, settings_of(arm.with_seed(seed), overrides, *flags))
 
 
 def settings_of(arm: Arm, overrides: Overrides, *flags: Flag) -> Settings:

@@ -65,12 +65,13 @@ def read_run(folder: Path, name: str) -> FinishedRun:
             f"`{folder}` is no run folder: it has no `{records.SETTINGS}`",
             hint="name folders that `automix train` made, or a folder of them",
         )
+    settings, _ = load(Overrides(), base=file_layer(folder / records.SETTINGS), environment={})
     if not (folder / records.SUMMARY).is_file():
+        command = "detect" if settings.data.name == "coco" else "train"
         raise SettingsError(
             f"the run `{folder}` is not finished: it has no `{records.SUMMARY}`",
-            hint=f"`automix train --resume {folder}` goes on with it",
+            hint=f"`automix {command} --resume {folder}` goes on with it",
         )
-    settings, _ = load(Overrides(), base=file_layer(folder / records.SETTINGS), environment={})
     try:
         summary = json.loads((folder / records.SUMMARY).read_text(encoding="utf-8"))
         result = RunResult(name, int(summary["seed"]), _measures(summary), _costs(folder, summary))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from automix_cli.commands.compare_cells import Cell, State, clear, state_of
+from automix_cli.commands.compare_cells import Cell, State, state_of
 from automix_cli.commands.compare_children import Children, epochs_done, last_words
 from automix_cli.commands.compare_runs import read_run
 from automix_cli.errors import (
@@ -85,8 +85,6 @@ def train(
     """Train one cell, and say how it went: exit code and words."""
     started = time.monotonic()
     is_resumed = state is State.RESUMABLE
-    if not is_resumed:
-        clear(cell)
 
     def watch() -> None:
         progress.working_on(cell.name, epochs_done(cell.folder) / cell.settings.train.epochs)

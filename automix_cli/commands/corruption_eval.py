@@ -26,6 +26,7 @@ from automix_cli.commands.corruption_suites import (
 from automix_cli.data.batches import evaluation_batches
 from automix_cli.data.image_set import ImageSet
 from automix_cli.engine.runtime import Accelerator, add_over_processes
+from automix_cli.engine.waiting import main_first
 from automix_cli.errors import SettingsError
 from automix_cli.evaluation.accuracy import Accuracy, measure
 from automix_cli.reporting.counting import counted
@@ -63,7 +64,7 @@ def evaluate_corruptions(
         DataError: images are missing or not what they should be.
         SettingsError: there is no such set of corruptions for these data.
     """
-    with accelerator.local_main_process_first():
+    with main_first(accelerator):
         if request.suite == CIFAR_C:
             suite = cifar_suite(settings, request)
         else:

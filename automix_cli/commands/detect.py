@@ -13,7 +13,7 @@ from pathlib import Path
 from automix_cli import presets
 from automix_cli.commands.detect_request import DetectRequest
 from automix_cli.commands.train import decided
-from automix_cli.errors import SettingsError
+from automix_cli.errors import CheckpointError, SettingsError
 from automix_cli.reporting import records
 from automix_cli.settings import Settings
 from automix_cli.settings.layering import Flag, Overrides
@@ -32,16 +32,22 @@ def run(overrides: Overrides, request: DetectRequest) -> None:
     """
     if request.resume in (None, "auto"):
         overrides = with_backbone(overrides, request.backbone)
+    elif request.backbone is not None:
+        raise SettingsError(
+            "`--resume` goes on with the weights of the run, but `--backbone` was given too",
+            hint="leave out one of them",
+        )
     folder, settings, origins = decided(overrides, request.resume, presets.DETECTION)
+    if folder is not None and settings.data.name != COCO:
+        raise CheckpointError(
+            f"`{folder}` is a run of no detector",
+            hint=f"`automix train --resume {folder}` goes on with it",
+        )
     if request.print_config:
         sys.stdout.write(print_config(settings, origins))
         return
     refuse_what_has_no_use(settings)
-    if importlib.util.find_spec("faster_coco_eval") is None:
-        raise SettingsError(
-            "`automix detect` measures with faster-coco-eval, which is not installed",
-            hint="install the extra `detect`: `pip install 'automix-cli[detect]'`",
-        )
+    refuse_without_library("automix detect")
 
     with quick_imports():
         from automix_cli.commands import detect_run
@@ -65,6 +71,19 @@ def with_backbone(overrides: Overrides, backbone: str | None) -> Overrides:
     return replace(overrides, flags=(*overrides.flags, *flags))
 
 
+def refuse_without_library(command: str) -> None:
+    """What measures AP is an extra.
+
+    Raises:
+        SettingsError: it is not installed.
+    """
+    if importlib.util.find_spec("faster_coco_eval") is None:
+        raise SettingsError(
+            f"`{command}` measures detectors with faster-coco-eval, which is not installed",
+            hint="install the extra `detect`: `pip install 'automix-cli[detect]'`",
+        )
+
+
 def refuse_what_has_no_use(settings: Settings) -> None:
     """A detector has no classes of images, no mix block, and one learning rate.
 
@@ -73,7 +92,7 @@ def refuse_what_has_no_use(settings: Settings) -> None:
     """
     if settings.data.name != COCO:
         raise SettingsError(
-            f"`automix detect` finds boxes, but `data.name` is `{settings.data.name}`",
+            f"a detector finds boxes, but `data.name` is `{settings.data.name}`",
             hint=f"start from `--preset {presets.DETECTION}`, or `--set data.name={COCO}`",
         )
     if settings.optimizer.layer_decay != 1:

@@ -19,26 +19,30 @@ from automix_cli.build.detection import (
 )
 from automix_cli.build.starting import Start
 from automix_cli.commands.books import announce_resume, opened_metrics, trackers_of
-from automix_cli.commands.detect_books import DETECTOR, PAGE, PREDICTIONS, DetectionBooks
+from automix_cli.commands.detect_books import DetectionBooks
 from automix_cli.commands.detect_request import DetectRequest
+from automix_cli.commands.found_boxes import PAGE, PREDICTIONS
 from automix_cli.commands.last_good import checkpoint_of
+from automix_cli.commands.rehearsal import rehearse
 from automix_cli.commands.starting_weights import read_start
 from automix_cli.commands.training_run import accelerator_for, run_folder
 from automix_cli.engine.checkpoint import Checkpoint, restore
 from automix_cli.engine.loop import Training, TrainState, fit
 from automix_cli.engine.runtime import Accelerator, StopRequest, prepare, seed_initialisation
 from automix_cli.engine.trackers import require_installed
+from automix_cli.engine.waiting import main_first
 from automix_cli.errors import CheckpointError, Interrupted
 from automix_cli.reporting import records
 from automix_cli.reporting.detection_tables import precision_table
 from automix_cli.reporting.progress import TrainProgress, say
+from automix_cli.reporting.run_report.reported import DETECTOR
 from automix_cli.reporting.tables import print_tables, summary_table
 from automix_cli.settings import Settings
 from automix_cli.settings.layering import Origins
 
 
 def run(settings: Settings, origins: Origins, resumed: Path | None, request: DetectRequest) -> None:
-    """Train to the end and show the result.
+    """Train to the end, or only rehearse, and show the result.
 
     Args:
         settings: Of the whole run.
@@ -48,24 +52,26 @@ def run(settings: Settings, origins: Origins, resumed: Path | None, request: Det
     """
     require_installed(settings.train.tracker_names)
     checkpoint = checkpoint_of(resumed, settings)
-    accelerator = accelerator_for(settings)
+    accelerator = accelerator_for(settings, 0 if checkpoint is None else checkpoint.state.step)
     start = None
     if checkpoint is None:
-        with accelerator.local_main_process_first():
+        with main_first(accelerator):
             start = read_start(
                 settings, in_channels=CHANNELS, image_size=settings.detection.short_side
             )
     splits = boxed_splits(settings, normalization(start, checkpoint))
     training = assemble(settings, splits, accelerator, start)
-    with (
-        closing(training.batches),
-        run_folder(accelerator, settings, origins, resumed) as folder,
-    ):
-        if accelerator.is_main_process:
-            announce(settings, splits, folder, accelerator)
-            if checkpoint is None:
-                announce_start(settings, start)
-        summary = carry_out(settings, splits, training, folder, (checkpoint, start))
+    with closing(training.batches):
+        if request.dry_run:
+            plan = build.plan(settings, training.batches.steps_per_epoch)
+            rehearse(training, plan, settings, origins, as_json=request.as_json)
+            return
+        with run_folder(accelerator, settings, origins, resumed) as folder:
+            if accelerator.is_main_process:
+                announce(settings, splits, folder, accelerator)
+                if checkpoint is None:
+                    announce_start(settings, start)
+            summary = carry_out(settings, splits, training, folder, (checkpoint, start))
     if accelerator.is_main_process:
         show(summary, folder, as_json=request.as_json)
     accelerator.end_training()
@@ -97,7 +103,8 @@ def assemble(
 ) -> Training:
     """Detector, optimizer and batches, ready for the first step."""
     seed_initialisation(settings.run.seed)
-    method = detector(settings, splits, start)
+    normalization = (splits.mean, splits.std)
+    method = detector(settings, len(splits.class_names), normalization, start)
     model, optimizer = prepare(accelerator, method, build.optimizer(settings.optimizer, method))
     batches: Any = boxed_batches(
         settings,
@@ -192,6 +199,7 @@ def show(summary: dict[str, Any], folder: Path, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps({**summary, "run": str(folder)}, indent=2) + "\n")
         return
     following = [f"look at {folder / PAGE}.png, and at {folder / PREDICTIONS}"]
+    following.append(f"automix eval {folder} --set detection.test=FILE")
     following.append(f"automix detect --config {folder / records.SETTINGS} --seed N")
     rows = {split: heads[DETECTOR] for split, heads in summary["last"].items()}
     print_tables(precision_table(rows), summary_table(summary, str(folder), following))

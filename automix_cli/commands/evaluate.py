@@ -1,4 +1,7 @@
-"""`automix eval`: measure a trained classifier on its test set or on data of the same kind."""
+"""`automix eval`: measure a trained classifier on its test set or on data of the same kind.
+
+Detectors are handed on to `detect_eval`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from automix_cli import build
-from automix_cli.commands import evaluation_report, mixed_images
+from automix_cli.commands import detect_eval, evaluation_report, mixed_images
 from automix_cli.commands.corruption_eval import check_request, evaluate_corruptions
 from automix_cli.commands.corruption_record import Subject
 from automix_cli.commands.corruption_requests import CorruptedEvaluation
@@ -22,11 +25,12 @@ from automix_cli.commands.mask_methods import Source
 from automix_cli.commands.requests import EvaluateRequest, LocalizationRequest
 from automix_cli.commands.trained import (
     Trained,
+    TrainedFile,
     chosen_checkpoint,
+    read_any,
     read_file,
     ready_network,
     refuse_other_classes,
-    stored_settings,
 )
 from automix_cli.data.datasets import DataSplits, Images
 from automix_cli.engine.runtime import Accelerator, add_over_processes, build_accelerator
@@ -48,20 +52,36 @@ SCHEMA_VERSION = 2
 
 
 def run(overrides: Overrides, request: EvaluateRequest) -> None:
+    """Measure what a run or a file holds: a classifier or a detector.
+
+    Raises:
+        AutoMixError: anything a person can mend; the exit code says what kind.
+    """
+    file = read_any(chosen_checkpoint(request.run, request.checkpoint))
+    if file.is_detector:
+        detect_eval.run(file, overrides, request)
+    else:
+        measure(file, overrides, request)
+
+
+def measure(file: TrainedFile, overrides: Overrides, request: EvaluateRequest) -> None:
     """Measure accuracy and calibration of the network that `evaluation.weights` selects.
 
     Raises:
         AutoMixError: anything a person can mend; the exit code says what kind.
     """
-    path = chosen_checkpoint(request.run, request.checkpoint)
-    stored = stored_settings(path)
-    settings, origins = load(overrides, base=Layer(stored, str(path)))
+    path = file.path
+    settings, origins = load(overrides, base=Layer(file.settings, str(path)))
     if request.print_config:
         sys.stdout.write(print_config(settings, origins))
         return
     if request.corruptions is not None:
         check_request(request.corruptions, settings)
-    accelerator = build_accelerator(device=settings.run.device, mixed_precision="no")
+    accelerator = build_accelerator(
+        device=settings.run.device,
+        mixed_precision="no",
+        process_timeout=settings.run.process_timeout,
+    )
     trained, network = ready_network(path, settings, accelerator.device)
     held_out = trained.settings["data"].get("holdout", 0.0)
     splits = load_judged(settings.data, accelerator, holdout=held_out)

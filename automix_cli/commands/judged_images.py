@@ -12,6 +12,7 @@ from automix_cli import build
 from automix_cli.data.batches import evaluation_batches
 from automix_cli.data.datasets import DataSplits, Images, load_splits
 from automix_cli.engine.runtime import Accelerator
+from automix_cli.engine.waiting import main_first
 from automix_cli.settings import DataSettings
 
 
@@ -24,7 +25,7 @@ def load_judged(data: DataSettings, accelerator: Accelerator, *, holdout: float)
         holdout: Share of the training images that the network's training held out.
     """
     request = replace(build.data_request(data), holdout=holdout, train_limit=None)
-    with accelerator.local_main_process_first():
+    with main_first(accelerator):
         return load_splits(request)
 
 

@@ -1,13 +1,14 @@
-"""`automix train --dry-run`: take two steps, write nothing, say what a run would cost."""
+"""`--dry-run` of a training: take two steps, write nothing, say what a run would cost."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, cast
 
-from torch import nn
+from torch import Tensor, nn
 
 from automix_cli.engine.loop import Plan, Training, take_step
 from automix_cli.engine.runtime import peak_memory_bytes
@@ -56,8 +57,15 @@ def _sizes(training: Training) -> dict[str, Any]:
         for name, module in method.named_children()
         if name != "momentum_classifier"
     }
-    shape = " x ".join(str(size) for size in images.shape)
-    return {**counts, "images_per_process_and_pass": shape}
+    return {**counts, "images_per_process_and_pass": _shape(images)}
+
+
+def _shape(images: Tensor | Sequence[Tensor]) -> str:
+    """Number, channels, height and width; of images of several sizes the largest."""
+    if isinstance(images, Tensor):
+        return " x ".join(map(str, images.shape))
+    largest = (max(sides) for sides in zip(*(each.shape for each in images), strict=True))
+    return f"{len(images)} x {' x '.join(map(str, largest))} at most"
 
 
 def _cost(plan: Plan, settings: Settings, seconds: float) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from typing import Any
 
 from automix_cli.errors import DataError, SettingsError
 from automix_cli.reporting.run_report import missing, quality
+from automix_cli.reporting.run_report.found_part import found
 from automix_cli.reporting.run_report.mask_part import masks
 from automix_cli.reporting.run_report.reported import ReportedRun
 from automix_cli.reporting.run_report.resistance import robustness
@@ -44,7 +45,12 @@ def with_measurements(run: ReportedRun) -> ReportedRun:
         if path.is_file():
             run = with_content(run, path, *read_measurement(path))
     progress = run.folder / missing.MASKS / "progress.png"  # training takes it
-    return replace(run, mask_progress=progress.read_bytes()) if progress.is_file() else run
+    boxes = run.folder / "boxes.png"
+    return replace(
+        run,
+        mask_progress=progress.read_bytes() if progress.is_file() else None,
+        boxes=boxes.read_bytes() if boxes.is_file() else None,
+    )
 
 
 def read_measurement(path: Path) -> tuple[str, dict[str, Any]]:
@@ -67,6 +73,7 @@ def read_measurement(path: Path) -> tuple[str, dict[str, Any]]:
 
 KINDS: Mapping[str, set[str]] = {
     "evaluation": {"heads", "checkpoint", "dataset"},
+    "precision": {"detector", "checkpoint", "annotations"},
     "robustness": {"models", "num_images", "norm"},
     "masks": {"methods", "checkpoints", "ratios"},
     "corruptions": {"corruptions", "suite", "clean_top1", "checkpoint"},
@@ -82,7 +89,7 @@ def with_content(run: ReportedRun, path: Path, kind: str, content: dict[str, Any
     """
     try:
         run = ADDERS[kind](run, path, content)
-        for section in (quality.calibration, quality.corruptions, robustness, masks):
+        for section in (quality.calibration, quality.corruptions, robustness, masks, found):
             section([run])
     except NOT_AS_WRITTEN as problem:
         raise DataError(
@@ -120,8 +127,13 @@ def _add_masks(run: ReportedRun, path: Path, content: dict[str, Any]) -> Reporte
     return replace(run, masks=content, mask_pages=read)
 
 
+def _add_precision(run: ReportedRun, path: Path, content: dict[str, Any]) -> ReportedRun:
+    return replace(run, precision=content)
+
+
 ADDERS: Mapping[str, Callable[[ReportedRun, Path, dict[str, Any]], ReportedRun]] = {
     "evaluation": _add_evaluation,
+    "precision": _add_precision,
     "robustness": _add_robustness,
     "masks": _add_masks,
     "corruptions": _add_corruptions,

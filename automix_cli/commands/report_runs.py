@@ -97,7 +97,7 @@ def ask_for_everything(run: ReportedRun) -> None:
         KeyError: something is missing.
         TypeError, ValueError, AttributeError: something is of another kind.
     """
-    run.judged.get("top1")
+    run.judged.get("ap" if run.is_detector else "top1")
     if run.summary is not None:
         for name in ("step", "epochs"):
             float(run.summary[name])

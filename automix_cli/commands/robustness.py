@@ -60,7 +60,11 @@ def run(overrides: Overrides, request: RobustnessRequest) -> None:
     paths = chosen_paths(request)
     configured = [load(overrides, base=Layer(stored_settings(path), str(path))) for path in paths]
     refuse_different_data([settings for settings, _ in configured])
-    accelerator = build_accelerator(device=configured[0][0].run.device, mixed_precision="no")
+    accelerator = build_accelerator(
+        device=configured[0][0].run.device,
+        mixed_precision="no",
+        process_timeout=configured[0][0].run.process_timeout,
+    )
     data = configured[0][0].data  # a folder without a test part is judged on what it holds out
     test = load_judged(data, accelerator, holdout=data.holdout).test
     chosen = chosen_images(test, request.quick)

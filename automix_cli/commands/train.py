@@ -12,7 +12,7 @@ from pathlib import Path
 from automix_cli import presets
 from automix_cli.commands.requests import TrainRequest
 from automix_cli.errors import CheckpointError, SettingsError
-from automix_cli.reporting import records
+from automix_cli.reporting import records, run_folders
 from automix_cli.reporting.progress import say
 from automix_cli.settings import Settings
 from automix_cli.settings.layering import Origins, Overrides, file_layer, load
@@ -75,6 +75,8 @@ def with_default_preset(overrides: Overrides, preset: str = presets.DEFAULT) -> 
 def resumed_folder(resume: str | None, overrides: Overrides) -> Path | None:
     """The run folder to go on with, or None for a new run.
 
+    A run that was killed before its first checkpoint begins again there.
+
     Args:
         resume: `newest`, `auto` (the run in --output-dir if there is one), a run folder or its
             `ckpt.pt`.
@@ -85,17 +87,18 @@ def resumed_folder(resume: str | None, overrides: Overrides) -> Path | None:
     """
     if resume is None:
         return None
+    root = Path("runs")
     if resume == "newest":
-        return records.newest_or_raise(Path("runs"), records.CHECKPOINT, "an unfinished run")
+        return run_folders.newest_to_go_on(root) or records.none_found(root, "an unfinished run")
     if resume == "auto":
         flagged = {flag.key: flag.value for flag in overrides.flags}.get("run.output_dir")
         if flagged is None:
-            return records.newest(Path("runs"), records.CHECKPOINT)
+            return run_folders.newest_to_go_on(root)
         folder = Path(str(flagged))
-        return folder if (folder / records.CHECKPOINT).is_file() else None
+        return folder if run_folders.can_go_on(folder) else None
     path = Path(resume)
     folder = path.parent if path.is_file() else path
-    if not (folder / records.CHECKPOINT).is_file():
+    if not run_folders.can_go_on(folder):
         raise CheckpointError(
             f"wanted a run to resume at `{resume}`, found no `{records.CHECKPOINT}` there",
             hint="name a run folder, or give `--resume` alone for the newest run under `runs/`",

@@ -84,6 +84,11 @@ class TrainedFile:
     dataset: dict[str, Any]
     only: str | None
 
+    @property
+    def is_detector(self) -> bool:
+        """Whether it finds boxes, instead of telling classes of images apart."""
+        return self.dataset.get("task") == "detection"
+
     def network(self, weights: str) -> Trained:
         """One network's weights.
 
@@ -122,9 +127,23 @@ def read_file(path: Path) -> TrainedFile:
     Raises:
         CheckpointError: it is missing or broken, or of a detector.
     """
+    file = read_any(path)
+    if file.is_detector:
+        raise CheckpointError(
+            f"`{path}` is of a detector, wanted a classifier",
+            hint="`automix eval` measures detectors, and draws what they find",
+        )
+    return file
+
+
+def read_any(path: Path) -> TrainedFile:
+    """Read a checkpoint or a portable file, of a classifier or a detector.
+
+    Raises:
+        CheckpointError: it is missing or broken.
+    """
     if path.suffix == ".safetensors":
         tensors, stored = load_classifier(path)
-        _refuse_detector(path, stored["dataset"])
         only = "momentum"
         if "export" in stored:  # written for other programs, under timm's names
             try:
@@ -136,7 +155,6 @@ def read_file(path: Path) -> TrainedFile:
         return TrainedFile(path, tensors, stored["settings"], stored["dataset"], only)
     checkpoint = load_checkpoint(path)
     header = checkpoint.header
-    _refuse_detector(path, header.dataset)
     refuse_unsound(path, header.dataset)
     return TrainedFile(path, checkpoint.model, header.settings, header.dataset, None)
 
@@ -148,7 +166,7 @@ def refuse_unsound(path: Path, dataset: dict[str, Any]) -> None:
         CheckpointError: something is missing, of another kind, or absurd.
     """
     names, channels = dataset.get("class_names"), dataset.get("in_channels")
-    size = dataset.get("image_size")
+    sizes = [] if dataset.get("task") == "detection" else [dataset.get("image_size")]
     is_sound = (
         isinstance(dataset.get("name"), str)
         and isinstance(names, list)
@@ -156,8 +174,7 @@ def refuse_unsound(path: Path, dataset: dict[str, Any]) -> None:
         and 0 < len(names) <= MOST_CLASSES
         and type(channels) is int
         and 0 < channels <= MOST_CHANNELS
-        and type(size) is int
-        and 0 < size <= LARGEST_SIZE
+        and all(type(size) is int and 0 < size <= LARGEST_SIZE for size in sizes)
         and _are_numbers(dataset.get("mean"), channels)
         and _are_numbers(dataset.get("std"), channels)
     )
@@ -174,14 +191,6 @@ def _are_numbers(values: object, count: int) -> bool:
         and len(values) == count
         and all(isinstance(each, int | float) for each in values)
     )
-
-
-def _refuse_detector(path: Path, dataset: dict[str, Any]) -> None:
-    if dataset.get("task") == "detection":
-        raise CheckpointError(
-            f"`{path}` is of a detector, wanted a classifier",
-            hint="`automix detect` measures detectors, and writes what they found",
-        )
 
 
 def stored_settings(path: Path) -> dict[str, Any]:

@@ -34,7 +34,8 @@ from automix_cli.engine.runtime import (
     seed_initialisation,
 )
 from automix_cli.engine.trackers import require_installed
-from automix_cli.reporting import records
+from automix_cli.engine.waiting import main_first, refuse_other_starts
+from automix_cli.reporting import records, run_folders
 from automix_cli.reporting.progress import TrainProgress, say
 from automix_cli.reporting.tables import accuracy_table, print_tables, summary_table
 from automix_cli.settings import DataSettings, Settings
@@ -64,7 +65,8 @@ def run(settings: Settings, origins: Origins, resumed: Path | None, request: Tra
     """
     require_installed(settings.train.tracker_names)
     checkpoint = checkpoint_of(resumed, settings)
-    prepared = prepare_run(settings, reads_init=checkpoint is None)
+    step = 0 if checkpoint is None else checkpoint.state.step
+    prepared = prepare_run(settings, step=step, reads_init=checkpoint is None)
     accelerator = prepared.training.accelerator
     with closing(prepared.training.batches):
         if request.dry_run:
@@ -77,19 +79,23 @@ def run(settings: Settings, origins: Origins, resumed: Path | None, request: Tra
     accelerator.end_training()
 
 
-def prepare_run(settings: Settings, *, reads_init: bool = False) -> Prepared:
+def prepare_run(settings: Settings, *, step: int = 0, reads_init: bool = False) -> Prepared:
     """Devices, data, model and optimizer, ready for the first step.
 
     Args:
         settings: Of the whole run.
+        step: Where it goes on.
         reads_init: Whether the model begins with the weights of `model.init`, if there are any;
             a run that is resumed has weights of its own.
+
+    Raises:
+        CheckpointError: another process would go on elsewhere.
     """
-    accelerator = accelerator_for(settings)
+    accelerator = accelerator_for(settings, step)
     splits = load_data(settings.data, accelerator)
     start = None
     if reads_init:
-        with accelerator.local_main_process_first():
+        with main_first(accelerator):
             start = read_start(
                 settings, in_channels=splits.in_channels, image_size=splits.image_size
             )
@@ -98,11 +104,18 @@ def prepare_run(settings: Settings, *, reads_init: bool = False) -> Prepared:
     return assemble(settings, splits, accelerator, start)
 
 
-def accelerator_for(settings: Settings) -> Accelerator:
-    """Device, processes and precision of a run."""
+def accelerator_for(settings: Settings, step: int) -> Accelerator:
+    """Device, processes and precision of a run that goes on after a step, the same one for all.
+
+    Raises:
+        CheckpointError: another process would go on elsewhere.
+    """
     accelerator = build_accelerator(
-        device=settings.run.device, mixed_precision=settings.train.mixed_precision
+        device=settings.run.device,
+        mixed_precision=settings.train.mixed_precision,
+        process_timeout=settings.run.process_timeout,
     )
+    refuse_other_starts(accelerator, step)
     if settings.run.deterministic:
         make_deterministic()
     return accelerator
@@ -144,7 +157,7 @@ def assemble(
 
 def load_data(settings: DataSettings, accelerator: Accelerator) -> DataSplits:
     """Read the data; on each machine one process downloads while the others wait."""
-    with accelerator.local_main_process_first():
+    with main_first(accelerator):
         splits = load_splits(build.data_request(settings))
     return build.in_storage(settings, splits).to(accelerator.device)
 
@@ -173,9 +186,7 @@ def run_folder(
         return
     with sole_writer(folder, "run"):
         if resumed is None:
-            records.create_folder(folder)
-            (folder / records.SETTINGS).write_text(dump_toml(settings), encoding="utf-8")
-            records.write_json(folder / "origins.json", dict(origins))
+            run_folders.create_folder(folder, dump_toml(settings), dict(origins))
         yield folder
 
 

@@ -166,8 +166,8 @@ def evaluation_batches(
 ) -> Iterable[tuple[Tensor, Tensor]]:
     """Go through a rank's part of a set once, in order, without augmentation.
 
-    The parts of all ranks hold every image exactly once; a rank has none if there are fewer images
-    than ranks.
+    The parts of all ranks hold every image exactly once. Where there are fewer images than ranks,
+    a rank without any gets a batch of none: it has sums to add to those of the others.
 
     Args:
         images: Images to evaluate on.
@@ -192,6 +192,8 @@ def evaluation_batches(
     batches = [
         range(start, min(start + batch_size, end)) for start in range(begin, end, batch_size)
     ]
+    if len(images) and not batches:
+        batches = [range(begin, end)]
     is_whole = is_shown_whole(images, view.size) and view.short_side == view.size
     if not (is_whole and isinstance(images, ImageSet)):
         return ViewedBatches(PictureSource(images), view, batches, loading)

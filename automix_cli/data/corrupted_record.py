@@ -4,12 +4,12 @@ A part is recorded when it is whole: a run that was stopped goes on with the nex
 """
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from automix_cli.atomic import written_atomically
 from automix_cli.data.corrupted_reading import META, read_meta
 from automix_cli.errors import DataError
 
@@ -119,6 +119,5 @@ class SetRecord:
         self._write()
 
     def _write(self) -> None:
-        partial = self._path / f".{META}.{os.getpid()}.partial"
-        partial.write_text(json.dumps(self._meta, indent=2) + "\n", encoding="utf-8")
-        partial.replace(self._path / META)
+        with written_atomically(self._path / META) as partial:
+            partial.write_text(json.dumps(self._meta, indent=2) + "\n", encoding="utf-8")

@@ -27,26 +27,35 @@ from accelerate.utils import DynamoBackend, broadcast_object_list, gather_object
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from automix_cli.engine import waiting
 from automix_cli.errors import SettingsError
 from automix_cli.randomness import Purpose, torch_seed
 
 Value = TypeVar("Value")
 
 
-def build_accelerator(*, device: str, mixed_precision: str | None) -> Accelerator:
+def build_accelerator(
+    *, device: str, mixed_precision: str | None, process_timeout: int = waiting.SECONDS
+) -> Accelerator:
     """Ask Accelerate for the device and the processes.
 
     Args:
         device: `auto`, `cpu`, `cuda` or `mps`.
         mixed_precision: `no`, `bf16`, `fp16`, or None for what `accelerate launch` says, else
             `no`.
+        process_timeout: Seconds that a process waits for the others; the first accelerator of a
+            process decides.
 
     Raises:
         SettingsError: the device is not there, it has no such precision, or the launcher compiles.
     """
     AcceleratorState._reset_state()  # a second run in one process may want another precision
     try:
-        accelerator = Accelerator(cpu=device == "cpu", mixed_precision=cast(Any, mixed_precision))
+        accelerator = Accelerator(
+            cpu=device == "cpu",
+            mixed_precision=cast(Any, mixed_precision),
+            kwargs_handlers=[waiting.patience(process_timeout)],
+        )
     except ValueError as problem:
         raise _no_such_precision(str(mixed_precision), str(problem)) from problem
     if accelerator.mixed_precision != "no" and not accelerator.native_amp:
@@ -177,8 +186,7 @@ class StopRequest:
         self._previous: dict[int, Any] = {}
         self._group: torch.distributed.ProcessGroup | None = None
         if accelerator.num_processes > 1:
-            # a group of its own on the processor: asking never waits for the accelerator's queue
-            self._group = cast(Any, torch.distributed.new_group(backend="gloo"))
+            self._group = waiting.group_of_processors(cast(Any, accelerator).init_handler.timeout)
 
     def __enter__(self) -> StopRequest:
         """Listen from here on."""

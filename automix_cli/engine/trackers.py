@@ -10,7 +10,6 @@ without their numbers; its adapters are used one by one instead.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ from accelerate.tracking import (
     get_available_trackers,
 )
 
+from automix_cli.atomic import written_atomically
 from automix_cli.errors import SettingsError
 
 PROJECT = "automix"
@@ -140,9 +140,8 @@ def start_trackers(
                 hint=f"set it up, or leave `{name}` out of `train.trackers`",
             ) from problem
     if names:
-        partial = folder / f".{IDENTITY}.{os.getpid()}.partial"
-        partial.write_text(json.dumps(identity, indent=2) + "\n", encoding="utf-8")
-        partial.replace(folder / IDENTITY)
+        with written_atomically(folder / IDENTITY) as partial:
+            partial.write_text(json.dumps(identity, indent=2) + "\n", encoding="utf-8")
     return trackers
 
 
@@ -158,7 +157,8 @@ def _identity(folder: Path) -> Identity:
 
 
 def _tensorboard(folder: Path, identity: Identity, step: int) -> GeneralTracker:
-    return TensorBoardTracker("tensorboard", folder, purge_step=step + 1 if step else None)
+    is_new = "tensorboard" not in identity["started"]
+    return TensorBoardTracker("tensorboard", folder, purge_step=None if is_new else step + 1)
 
 
 def _wandb(folder: Path, identity: Identity, step: int) -> GeneralTracker:

@@ -21,6 +21,7 @@ from automix_cli.evaluation.totals import (
     Predictions,
     accumulate,
     add_nothing,
+    sums_in_cells,
 )
 
 Z_95 = 1.959963984540054
@@ -94,7 +95,7 @@ def class_totals(predictions: Predictions) -> Float64[Tensor, "2 k"]:
     k = predictions.logits.shape[1]
     hits = (predictions.logits.argmax(dim=1) == predictions.labels).double()
     rows = (torch.ones_like(hits), hits)
-    counts = [torch.bincount(predictions.labels, row, minlength=k) for row in rows]
+    counts = [sums_in_cells(predictions.labels, row, k) for row in rows]
     return torch.stack(counts)
 
 

@@ -23,7 +23,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from automix_cli.evaluation.totals import Predictions
+from automix_cli.evaluation.totals import Predictions, sums_in_cells
 
 NUM_CELLS = 2**16
 LOWEST, HIGHEST = -12.0, 37.0
@@ -51,7 +51,7 @@ def cell_totals(predictions: Predictions) -> Float64[Tensor, "3 f"]:
     place = (log_confidence - log_rest - LOWEST) / (HIGHEST - LOWEST) * NUM_CELLS
     cells = place.nan_to_num(0.0).clamp(0, NUM_CELLS - 1).long()
     rows = (torch.ones_like(hits), hits, log_confidence.exp())
-    return torch.stack([torch.bincount(cells, row, minlength=NUM_CELLS) for row in rows])
+    return torch.stack([sums_in_cells(cells, row, NUM_CELLS) for row in rows])
 
 
 def adaptive_error(totals: Float64[Tensor, "3 f"], num_bins: int) -> AdaptiveError:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from automix_cli.evaluation.totals import Predictions
+from automix_cli.evaluation.totals import Predictions, sums_in_cells
 
 NUM_BINS = 15
 """Bins of the expected calibration error where nobody asks for another number (Guo et al.)."""
@@ -42,7 +42,7 @@ def reliability_totals(predictions: Predictions, num_bins: int) -> Float64[Tenso
     confidence = log_confidence.exp().clamp(max=1)
     bins = bins_of(confidence, num_bins)
     rows = (torch.ones_like(hits), hits, confidence)
-    return torch.stack([torch.bincount(bins, row, minlength=num_bins) for row in rows])
+    return torch.stack([sums_in_cells(bins, row, num_bins) for row in rows])
 
 
 def classwise_totals(predictions: Predictions, num_bins: int) -> Float64[Tensor, "3 k m"]:
@@ -54,7 +54,7 @@ def classwise_totals(predictions: Predictions, num_bins: int) -> Float64[Tensor,
     cells = (bins_of(probabilities, num_bins) + torch.arange(k) * num_bins).flatten()
     rows = (torch.ones_like(is_class), is_class, probabilities)
     size = k * num_bins
-    sums = [torch.bincount(cells, row.flatten(), minlength=size) for row in rows]
+    sums = [sums_in_cells(cells, row.flatten(), size) for row in rows]
     return torch.stack(sums).view(3, k, num_bins)
 
 

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
+from automix_cli.evaluation.totals import sums_in_cells
+
 NUM_SHARE_BINS = 5
 """Bins of the larger share between 1/2 and 1, each 0.1 wide."""
 
@@ -56,7 +58,7 @@ def mixed_totals(
         are_two,
         found & are_two,
     )
-    sums = [torch.bincount(bins, row.double(), minlength=NUM_SHARE_BINS) for row in rows]
+    sums = [sums_in_cells(bins, row.double(), NUM_SHARE_BINS) for row in rows]
     return torch.stack(sums)
 
 

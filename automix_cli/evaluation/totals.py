@@ -35,6 +35,17 @@ def predictions(logits: Tensor, labels: Tensor) -> Predictions:
     return Predictions(logits, logits.log_softmax(dim=1), labels.cpu().long())
 
 
+def sums_in_cells(
+    cells: Int64[Tensor, " n"], values: Float64[Tensor, " n"], num_cells: int
+) -> Float64[Tensor, " {num_cells}"]:
+    """Add values up by the cell that each one is in.
+
+    Of no values torch counts in integers, which another process would take for floating-point
+    numbers when they are added to its own: hence the conversion, which changes nothing else.
+    """
+    return torch.bincount(cells, values, minlength=num_cells).double()
+
+
 def add_nothing(total: Tensor) -> Tensor:
     """What adding up over the processes is when there is only one."""
     return total

@@ -26,14 +26,14 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from automix_cli.atomic import written_atomically
-from automix_cli.errors import CheckpointError, SettingsError
+from automix_cli.errors import CheckpointError
 
 CHECKPOINT = "ckpt.pt"
 BEST = "best.pt"
@@ -41,6 +41,7 @@ CLASSIFIER = "classifier.safetensors"
 DETECTOR = "detector.safetensors"
 SUMMARY = "summary.json"
 SETTINGS = "settings.toml"
+ORIGINS = "origins.json"
 METRICS = "metrics.jsonl"
 MASKS = "masks"
 
@@ -52,30 +53,22 @@ def default_folder(preset: str | None, method: str, seed: int) -> Path:
     return Path("runs") / f"{preset or 'custom'}{rival}" / f"{moment}-seed{seed}"
 
 
-def create_folder(folder: Path) -> None:
-    """Make the folder of a new run.
+def newest(root: Path, *markers: str, wanted: Callable[[Path], bool] | None = None) -> Path | None:
+    """Give the folder below `root` of which a file in `markers` was written last, or None.
 
-    Raises:
-        SettingsError: it exists and is not empty, or cannot be made.
+    Args:
+        root: Where to look.
+        markers: Names of files.
+        wanted: Which folders count; all, if not said.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        occupied = sorted(each.name for each in folder.iterdir())
-    except OSError as problem:
-        raise SettingsError(f"cannot make the run folder `{folder}`: {problem}") from problem
-    if occupied:
-        raise SettingsError(
-            f"the run folder `{folder}` is not empty: it holds `{occupied[0]}`"
-            + (f" and {len(occupied) - 1} more" if len(occupied) > 1 else ""),
-            hint="choose another `--output-dir`, or go on with that run: "
-            f"`automix train --resume {folder}`",
-        )
-
-
-def newest(root: Path, marker: str) -> Path | None:
-    """Give the folder below `root` whose file `marker` was written last, or None."""
-    found = sorted(root.rglob(marker), key=lambda each: (each.stat().st_mtime_ns, str(each)))
-    return found[-1].parent if found else None
+    found = [
+        path
+        for marker in markers
+        for path in root.rglob(marker)
+        if wanted is None or wanted(path.parent)
+    ]
+    written_last = max(found, key=lambda each: (each.stat().st_mtime_ns, str(each)), default=None)
+    return None if written_last is None else written_last.parent
 
 
 def newest_or_raise(root: Path, marker: str, wanted: str) -> Path:
@@ -84,13 +77,19 @@ def newest_or_raise(root: Path, marker: str, wanted: str) -> Path:
     Raises:
         CheckpointError: no run below `root` has that file.
     """
-    folder = newest(root, marker)
-    if folder is None:
-        raise CheckpointError(
-            f"wanted {wanted}, found none under `{root}/`",
-            hint="name a run folder, or train first: `automix train --preset digits-tiny`",
-        )
-    return folder
+    return newest(root, marker) or none_found(root, wanted)
+
+
+def none_found(root: Path, wanted: str) -> NoReturn:
+    """Say what to do when there is no such run.
+
+    Raises:
+        CheckpointError: always.
+    """
+    raise CheckpointError(
+        f"wanted {wanted}, found none under `{root}/`",
+        hint="name a run folder, or train first: `automix train --preset digits-tiny`",
+    )
 
 
 def write_text(path: Path, text: str) -> None:

@@ -104,6 +104,10 @@ class RunSettings(Section):
     deterministic: bool = False
     """Whether GPU kernels must repeat bit by bit; slower. On a CPU runs repeat anyway."""
 
+    process_timeout: Count = 600
+    """Seconds that processes wait for one that hangs, or whose machine is gone, before they end
+    with an error; one that ends is noticed at once. While data are prepared they wait for a day."""
+
     preset: str | None = None
     """Preset the run was made from. Written by `--preset`, not by hand."""
 

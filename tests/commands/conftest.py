@@ -86,9 +86,9 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> N
         time.sleep(0.02)
 
 
-def workers_of(torchrun: subprocess.Popen[str]) -> list[int]:
-    """The processes that torchrun started, in the order of their ranks."""
-    path = Path(f"/proc/{torchrun.pid}/task/{torchrun.pid}/children")
+def workers_of(torchrun: int) -> list[int]:
+    """The processes that torchrun, of this id, started, in the order of their ranks."""
+    path = Path(f"/proc/{torchrun}/task/{torchrun}/children")
     return [int(each) for each in path.read_text().split()]
 
 

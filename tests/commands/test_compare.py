@@ -96,30 +96,29 @@ def test_an_unfinished_run_is_resumed(automix: Automix, tmp_path: Path) -> None:
     assert started(run.with_name("vanilla-seed0.log"))[1].startswith("started with --resume")
 
 
-def test_a_run_that_died_before_its_first_checkpoint_starts_anew(
+def test_a_run_that_died_before_its_first_checkpoint_is_resumed_and_nothing_is_removed(
     automix: Automix, tmp_path: Path
 ) -> None:
     compare(automix, "--methods", "vanilla", "--seeds", "0")
     run = tmp_path / "out" / "vanilla-seed0"
     (run / "summary.json").unlink()
-    (run / ".ckpt.pt.17.partial").touch()
-    (run / "masks").mkdir()
-    result = compare(automix, "--methods", "vanilla", "--seeds", "0")
-    assert result.exit_code == 0, result.output
-    assert (run / "summary.json").exists()
-    assert not (run / ".ckpt.pt.17.partial").exists()
-    assert not (run / "masks").exists()
-
-
-def test_a_strangers_file_is_never_removed(automix: Automix, tmp_path: Path) -> None:
-    compare(automix, "--methods", "vanilla", "--seeds", "0")
-    run = tmp_path / "out" / "vanilla-seed0"
-    (run / "summary.json").unlink()
     (run / "thesis.txt").write_text("mine")
     result = compare(automix, "--methods", "vanilla", "--seeds", "0")
-    assert result.exit_code == 2
-    assert "holds `thesis.txt`" in result.stderr
+    assert result.exit_code == 0, result.output
+    assert started(run.with_name("vanilla-seed0.log"))[1].startswith("started with --resume")
+    assert (run / "summary.json").exists()
     assert (run / "thesis.txt").read_text() == "mine"
+
+
+def test_a_result_without_summary_and_checkpoint_is_left_alone(
+    automix: Automix, tmp_path: Path
+) -> None:
+    compare(automix, "--methods", "vanilla", "--seeds", "0")
+    run = tmp_path / "out" / "vanilla-seed0"
+    (run / "summary.json").rename(run / "classifier.safetensors")
+    result = compare(automix, "--methods", "vanilla", "--seeds", "0")
+    assert result.exit_code == 2
+    assert "holds a result without its `summary.json`" in result.stderr
 
 
 def test_a_folder_that_is_no_run_is_in_the_way(automix: Automix, tmp_path: Path) -> None:

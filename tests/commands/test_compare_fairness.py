@@ -27,6 +27,18 @@ def prepared(cells: dict[str, Cell]) -> dict[str, Prepared]:
     return {cell.arm.name: prepare_run(cell.settings) for cell in cells.values() if cell.seed == 3}
 
 
+def test_a_variant_may_begin_with_another_backbone_for_each_seed() -> None:
+    overrides = Overrides("digits-tiny", flags=(Flag("--device", "run.device", "cpu"),))
+    own = ("other: model.init=runs/automix-seed{seed}/ckpt.pt",)
+    request = CompareRequest(methods="none", variants=own, seeds="3,14")
+    cells = planned_cells(overrides, request, Path("out"))
+    assert {cell.name: cell.settings.model.init for cell in cells} == {
+        "other-seed3": "runs/automix-seed3/ckpt.pt",
+        "other-seed14": "runs/automix-seed14/ckpt.pt",
+    }
+    assert {cell.arm.sets for cell in cells} == {(own[0].partition(" ")[2],)}
+
+
 def first_weights(run: Prepared) -> dict[str, torch.Tensor]:
     """Of the trained classifier and of its average, without AutoMix's second head."""
     model = run.training.accelerator.unwrap_model(run.training.model)

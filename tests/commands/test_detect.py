@@ -1,6 +1,8 @@
 """`automix detect` from the command line to the run folder."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 from automix_cli.cli import app
+from automix_cli.data.boxed_batches import BoxedBatch, BoxedBatches
 from automix_cli.evaluation.detection import NAMES, average_precision
 from tests.commands.conftest import Automix, records_of, without_times
 from tests.data.boxed import write_boxed
@@ -75,10 +78,32 @@ def test_it_trains_to_a_whole_run_folder_whose_numbers_are_those_of_its_predicti
     assert "momentum_coefficient" not in trained[0]
 
 
-def test_stopping_and_going_on_is_exact(automix: Automix, boxes: Path, tmp_path: Path) -> None:
+def test_a_dry_run_writes_nothing_and_tells_the_cost(automix: Automix, boxes: Path) -> None:
+    result = automix("detect", "--dry-run", *SMALL, "-o", "run")
+    assert result.exit_code == 0, result.output
+    assert [each.name for each in Path().iterdir()] == ["boxes"]
+    for part in ("seconds per step", "parameters detector", "4 x 3 x 48 x 48 at most"):
+        assert part in result.stdout
+
+
+def test_sigterm_saves_and_going_on_is_exact(
+    automix: Automix, boxes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert automix("detect", *SMALL, "-o", "whole").exit_code == 0
-    assert automix("detect", *SMALL, "--set=train.max_steps=1", "-o", "half").exit_code == 0
-    result = automix("detect", "--resume", "half", "--set", "train.max_steps=3")
+    make = BoxedBatches.at
+
+    def stopped_at(self: BoxedBatches, step: int) -> list[BoxedBatch]:
+        if step == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return make(self, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BoxedBatches, "at", stopped_at)
+        result = automix("detect", *SMALL, "-o", "half")
+    assert result.exit_code == 143, result.output
+    assert "after step 2; the checkpoint is saved" in result.stderr
+    assert "hint: `automix detect --resume`" in result.stderr
+    result = automix("detect", "--resume", "half")
     assert result.exit_code == 0, result.output
     whole, half = tmp_path / "whole", tmp_path / "half"
     for name in ("detector.safetensors", "predictions.json"):
@@ -112,7 +137,7 @@ def test_the_backbone_of_a_run_is_taken_over_to_the_bit(
     ("wanted", "code", "part"),
     [
         ("--set=model.backbone=vit_tiny_patch16_224", 2, "cannot build a detector on"),
-        ("--set=data.name=digits", 2, "finds boxes, but `data.name` is `digits`"),
+        ("--set=data.name=digits", 2, "a detector finds boxes, but `data.name` is `digits`"),
         ("--set=optimizer.layer_decay=0.5", 2, "a detector has one learning rate"),
         ("--set=detection.short_side=900", 2, "`detection.short_side` must be at most"),
         ("--set=optimizer.drop_epochs=late", 2, "epochs separated by commas"),
@@ -137,10 +162,22 @@ def test_other_commands_send_detectors_where_they_belong(
     automix: Automix, boxes: Path, tmp_path: Path
 ) -> None:
     assert automix("detect", *SMALL, "--set=train.max_steps=1", "-o", "run").exit_code == 0
-    for arguments in (("train", "--resume", "run"), ("eval", "run")):
+    result = automix("train", "--resume", "run")
+    assert result.exit_code == 2
+    assert "`automix detect`" in result.stderr
+    result = automix("detect", "--resume", "run", "--backbone", "timm")
+    assert result.exit_code == 2
+    assert "`--backbone` was given too" in result.stderr
+    for arguments in (("export", "run"), ("robustness", "run"), ("visualize-masks", "run")):
         result = automix(*arguments)
-        assert result.exit_code in {2, 4}
-        assert "`automix detect`" in result.stderr
+        assert result.exit_code == 4, result.output
+        assert "of a detector, wanted a classifier" in result.stderr
+
+
+def test_a_run_of_a_classifier_is_not_gone_on_with(automix: Automix, classifier: Path) -> None:
+    result = automix("detect", "--resume", classifier)
+    assert result.exit_code == 4, result.output
+    assert f"`automix train --resume {classifier}`" in " ".join(result.stderr.split())
 
 
 def test_compare_tabulates_detectors_by_their_ap(automix: Automix, boxes: Path) -> None:

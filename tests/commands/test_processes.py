@@ -12,6 +12,7 @@ import torch
 
 from tests.commands.conftest import QUICK, finish, free_port, start, wait_for, workers_of
 from tests.commands.test_resume import LONGER, has_reached
+from tests.engine.test_golden_run import assert_recorded
 
 PROBE = Path(__file__).with_name("two_process_probe.py")
 
@@ -40,6 +41,13 @@ def test_all_parameters_and_buffers_are_equal_on_both_ranks(
     assert len(first) > 50
     for name, tensor in first.items():
         assert torch.equal(tensor, second[name]), name
+
+
+def test_five_seeded_steps_of_two_processes_give_the_recorded_losses(
+    probed: list[dict[str, list[dict[str, float]]]],
+) -> None:
+    for each in probed:
+        assert_recorded(each["five steps"], processes=2)
 
 
 def test_the_ranks_draw_different_pairings(probed: list[dict[str, torch.Tensor]]) -> None:
@@ -93,7 +101,7 @@ def test_sigterm_to_one_rank_stops_both_with_a_checkpoint(tmp_path: Path) -> Non
     arguments = ["train", *endless, "--epochs", "50", "-o", "run"]
     process = start(arguments, folder=tmp_path, processes=2)
     wait_for(lambda: has_reached(run, 5), process)
-    os.kill(workers_of(process)[-1], signal.SIGTERM)  # not the one that writes
+    os.kill(workers_of(process.pid)[-1], signal.SIGTERM)  # not the one that writes
     _, errors = process.communicate(timeout=120)
     assert process.returncode != 0
     assert errors.count("the checkpoint is saved") >= 1

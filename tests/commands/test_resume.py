@@ -1,7 +1,6 @@
 """A run that is killed, stopped or moved ends with the bytes of one that never was."""
 
 import json
-import os
 import random
 import shutil
 import signal
@@ -17,7 +16,6 @@ from tests.commands.conftest import (
     start,
     wait_for,
     without_times,
-    workers_of,
 )
 
 LONGER = (
@@ -30,10 +28,6 @@ LONGER = (
 )
 
 
-def train(folder: Path, *more: str, processes: int = 1) -> None:
-    finish(start(["train", *LONGER, *more, "-o", "run"], folder=folder, processes=processes))
-
-
 def assert_same_run(one: Path, other: Path) -> None:
     """The same classifier and masks to the byte, the same lines, the same summary but for times."""
     names = ["classifier.safetensors", *(f"masks/{each.name}" for each in other.glob("masks/*"))]
@@ -44,35 +38,26 @@ def assert_same_run(one: Path, other: Path) -> None:
     assert without_times(first) == without_times(second)
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(1, id="one process"),
-        pytest.param(2, id="two processes", marks=pytest.mark.slow),
-    ],
-)
-def uninterrupted(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, int]:
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("uninterrupted")
-    train(folder, processes=request.param)
-    return folder / "run", request.param
+    finish(start(["train", *LONGER, "-o", "run"], folder=folder))
+    return folder / "run"
 
 
 def test_killed_at_a_random_step_and_resumed_is_as_if_never_killed(
-    uninterrupted: tuple[Path, int], tmp_path: Path
+    uninterrupted: Path, tmp_path: Path
 ) -> None:
-    expected, processes = uninterrupted
-    killed_at = random.Random(f"kill {processes}").randrange(4, 25)  # of 45
+    """At many moments, and with two processes: see `test_mishaps`."""
+    killed_at = random.Random("kill").randrange(4, 25)  # of 45
     run = tmp_path / "run"
-    process = start(["train", *LONGER, "-o", "run"], folder=tmp_path, processes=processes)
+    process = start(["train", *LONGER, "-o", "run"], folder=tmp_path)
     wait_for(lambda: has_reached(run, killed_at), process)
-    for each in workers_of(process) if processes > 1 else [process.pid]:
-        os.kill(each, signal.SIGKILL)
+    process.kill()
     process.communicate()
     assert not (run / "summary.json").exists()
-    finish(start(["train", "--resume", "run"], folder=tmp_path, processes=processes))
-    assert_same_run(expected, run)
+    finish(start(["train", "--resume", "run"], folder=tmp_path))
+    assert_same_run(uninterrupted, run)
 
 
 def has_reached(run: Path, step: int) -> bool:
@@ -92,11 +77,8 @@ def has_reached(run: Path, step: int) -> bool:
     ],
 )
 def test_a_signal_saves_and_exits_with_its_code_and_resuming_is_exact(
-    uninterrupted: tuple[Path, int], tmp_path: Path, number: int, code: int
+    uninterrupted: Path, tmp_path: Path, number: int, code: int
 ) -> None:
-    expected, processes = uninterrupted
-    if processes > 1:
-        pytest.skip("torchrun has exit codes of its own; see test_processes")
     run = tmp_path / "run"
     process = start(["train", *LONGER, "-o", "run"], folder=tmp_path)
     wait_for(lambda: has_reached(run, 5), process)
@@ -105,7 +87,7 @@ def test_a_signal_saves_and_exits_with_its_code_and_resuming_is_exact(
     assert "the checkpoint is saved" in errors
     assert "hint: `automix train --resume`" in errors
     finish(start(["train", "--resume", "run"], folder=tmp_path))
-    assert_same_run(expected, run)
+    assert_same_run(uninterrupted, run)
 
 
 def test_resuming_without_a_name_takes_the_newest_run(automix: Automix) -> None:
@@ -131,6 +113,55 @@ def test_auto_starts_when_there_is_nothing_to_resume_and_resumes_when_there_is(
     second = automix("train", *QUICK, "-o", "run", "--resume", "auto")
     assert second.exit_code == 0, second.output
     assert "resuming after step 4 of 4" in second.stderr
+
+
+def unborn(run: Path) -> None:
+    """Leave of a finished run what one leaves that is killed just before its first checkpoint."""
+    for each in ("ckpt.pt", "best.pt", "classifier.safetensors", "summary.json"):
+        (run / each).unlink()
+    masks = run / "masks" / "progress.safetensors"
+    masks.rename(masks.with_name(".progress.safetensors.0999999999.partial"))
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_again_and_ends_the_same(
+    automix: Automix, tmp_path: Path
+) -> None:
+    automix("train", *QUICK, "--set=train.masks_pairs=1", "-o", "runs/run")
+    run = tmp_path / "runs" / "run"
+    whole = shutil.copytree(run, tmp_path / "whole")
+    unborn(run)
+    shutil.copytree(run, tmp_path / "changed")
+    result = automix("train", "--resume")
+    assert result.exit_code == 0, result.output
+    assert "`runs/run` has no checkpoint yet: it begins again" in result.stderr
+    assert_same_run(whole, run)
+    assert not list(run.rglob(".*"))
+    result = automix("train", "--resume", "changed", "--seed", "3")
+    assert result.exit_code == 4
+    assert "`run.seed` was `0`, is now `3`" in result.stderr
+
+
+def test_auto_begins_where_a_run_was_killed_while_it_made_its_folder(
+    automix: Automix, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "origins.json").write_text("{}")
+    result = automix("train", *QUICK[1:], "--set=train.max_steps=1", "-o", "run", "--resume=auto")
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "run" / "origins.json").read_text())["train.max_steps"]
+
+
+def test_a_run_that_has_its_first_best_checkpoint_only_goes_on_from_it(
+    automix: Automix, tmp_path: Path
+) -> None:
+    automix("train", *QUICK, "-o", "run")
+    whole = shutil.copytree(tmp_path / "run", tmp_path / "whole")
+    for each in ("ckpt.pt", "summary.json"):
+        (tmp_path / "run" / each).unlink()
+    result = automix("train", *QUICK, "-o", "run", "--resume", "auto")
+    assert result.exit_code == 0, result.output
+    assert "going on from `run/best.pt`" in result.stderr
+    assert_same_run(whole, tmp_path / "run")
 
 
 def test_resuming_with_other_settings_lists_what_differs(automix: Automix) -> None:

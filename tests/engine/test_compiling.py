@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from automix_cli.engine.compiling import CompiledPass, require_compiler
 from automix_cli.engine.loop import take_step
 from automix_cli.engine.runtime import build_accelerator
 from automix_cli.errors import SettingsError
-from automix_cli.settings.layering import Overrides, load
+from automix_cli.settings.layering import Layer, Overrides, load
 from automix_cli.settings.toml import as_saved
 from tests.engine.conftest import Prepare
 from tests.engine.test_golden_run import assert_recorded, five_steps, prepared_run
@@ -134,9 +133,7 @@ def test_a_run_may_go_on_compiled_and_uncompiled() -> None:
         for sets in ((COMPILED,), ())
     )
     for before, after in ((compiled, plain), (plain, compiled)):
-        header = SimpleNamespace(settings=as_saved(before))
-        checkpoint: Any = SimpleNamespace(header=header, path=Path("ckpt.pt"))
-        refuse_changes(checkpoint, after)
+        refuse_changes(Layer(as_saved(before), "a checkpoint"), after)
 
 
 @pytest.fixture
@@ -173,7 +170,7 @@ def assert_compiled_training(graphs: Callable[[], int]) -> None:
     """
     ours, plain = prepared_run(COMPILED), prepared_run()
     before = graphs()  # the first is that of `require_compiler`
-    assert_recorded(five_steps(ours))
+    assert_recorded(five_steps(ours), processes=1)
     training = ours.training
     plain.training.model.load_state_dict(training.model.state_dict())
     plain.training.optimizer.load_state_dict(deepcopy(training.optimizer.state_dict()))

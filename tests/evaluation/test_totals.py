@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
 
-from automix_cli.evaluation.accuracy import class_totals, confusion_totals
-from automix_cli.evaluation.totals import accumulate, predictions
+from automix_cli.evaluation.accuracy import accuracy_totals, class_totals, confusion_totals
+from automix_cli.evaluation.adaptive_calibration import cell_totals
+from automix_cli.evaluation.calibration import brier_totals, classwise_totals, reliability_totals
+from automix_cli.evaluation.totals import Statistic, accumulate, predictions
 
 
 def test_every_head_and_statistic_is_summed_over_the_batches() -> None:
@@ -31,6 +34,20 @@ def test_rows_of_the_confusion_are_true_classes_and_columns_what_they_are_taken_
     )
     assert confusion_totals(scored).tolist() == [[1, 1], [0, 1]]
     assert class_totals(scored).tolist() == [[2, 1], [1, 1]]
+
+
+@pytest.mark.parametrize(
+    "statistic",
+    [
+        *(accuracy_totals, class_totals, confusion_totals, brier_totals, cell_totals),
+        *(partial(reliability_totals, num_bins=15), partial(classwise_totals, num_bins=15)),
+    ],
+)
+def test_a_process_without_images_has_zeros_of_the_others_kind_to_add(statistic: Statistic) -> None:
+    of_some = statistic(predictions(torch.randn(3, 4), torch.tensor([0, 1, 3])))
+    of_none = statistic(predictions(torch.empty(0, 4), torch.empty(0, dtype=torch.long)))
+    assert of_none.dtype == of_some.dtype == torch.float64
+    assert torch.equal(of_none, torch.zeros_like(of_some))
 
 
 def test_no_image_is_refused() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from automix_cli.errors import CheckpointError, SettingsError
+from automix_cli.errors import CheckpointError
 from automix_cli.reporting import records
 from automix_cli.reporting.progress import duration
 
@@ -38,19 +38,6 @@ def test_a_shortened_metrics_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="had 10 at the checkpoint"):
         records.Metrics(path, keep_bytes=10)
     assert path.read_text() == "{}\n"
-
-
-def test_a_folder_that_holds_something_is_refused_and_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("precious")
-    with pytest.raises(SettingsError, match=r"not empty: it holds `thesis.txt`"):
-        records.create_folder(tmp_path)
-    assert (tmp_path / "thesis.txt").read_text() == "precious"
-
-
-def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(SettingsError, match="cannot make the run folder"):
-        records.create_folder(tmp_path / "file" / "run")
 
 
 def test_newest_is_the_folder_written_last_at_any_depth(tmp_path: Path) -> None:

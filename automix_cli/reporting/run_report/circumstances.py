@@ -99,7 +99,7 @@ def commands(runs: Sequence[ReportedRun]) -> Section:
     blocks: list[Block] = []
     for run in runs:
         made = tuple(typed(session) for session in run.sessions if session.get("command"))
-        again = (f"automix train --config {shlex.quote(str(run.folder / 'settings.toml'))}",)
+        again = (f"{run.command} --config {shlex.quote(str(run.folder / 'settings.toml'))}",)
         blocks.append(Paragraph(f"{run.label}: trained again, with the same settings, by"))
         blocks.append(Commands((*again, *measurements(run))))
         if made:
@@ -125,6 +125,9 @@ def measurements(run: ReportedRun) -> tuple[str, ...]:
         mixed = " --mixed" * any("mixed" in row for row in run.evaluation["heads"].values())
         place = shlex.quote(str(run.folder / EVALUATION))
         lines.append(f"automix eval {folder}{mixed} -o {place}")
+    if run.precision is not None:
+        place = shlex.quote(str(run.folder / EVALUATION))
+        lines.append(f"automix eval {folder} -o {place}")
     lines += [
         f"automix eval {folder} --corruptions {record['suite']}"
         for record in run.corruptions.values()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from automix_cli.reporting.curves_figure import Line, curve_panel
 from automix_cli.reporting.document.blocks import Block, Figure, Gallery, Paragraph, Section
+from automix_cli.reporting.progress import PRECISIONS
 from automix_cli.reporting.run_report.reported import Record, ReportedRun
 
 LOSS = "loss/"
@@ -25,6 +26,7 @@ def curves(runs: Sequence[ReportedRun]) -> Section | None:
     blocks: list[Block] = []
     for title, figures in (
         ("Accuracy during the training, of every head that was trained.", accuracies(runs)),
+        ("Average precision during the training, on the test images.", precisions(runs)),
         ("Losses: means since the record before.", panels(runs, losses)),
         ("Learning rate, momentum coefficient and what else changes.", panels(runs, schedules)),
     ):
@@ -47,7 +49,9 @@ def numeric_names(records: Iterable[Record]) -> list[str]:
 
 def line_of(records: Iterable[Record], name: str, label: str, number: int) -> Line | None:
     """The values of one name over the epochs, or None where there are none."""
-    points = [(float(each["epoch"]), float(each[name])) for each in records if name in each]
+    points = [
+        (float(each["epoch"]), float(each[name])) for each in records if each.get(name) is not None
+    ]
     if not points:
         return None
     places, heights = zip(*points, strict=True)
@@ -83,6 +87,22 @@ def panel(
         alt=f"{label} over the epochs; at the end {last}",
         draw=lambda background: curve_panel(drawn, is_percent=is_percent, background=background),
     )
+
+
+def precisions(runs: Sequence[ReportedRun]) -> list[Figure]:
+    """Of detectors: a panel for AP, and one for AP50 and AP75 each."""
+    lines = {
+        name: [
+            line_of(run.evaluations("test"), name, run.label, number)
+            for number, run in enumerate(runs)
+        ]
+        for name in ("ap", "ap50", "ap75")
+    }
+    return [
+        panel(name, f"test {PRECISIONS[name]}", drawn, is_percent=True)
+        for name, drawn in lines.items()
+        if any(drawn)
+    ]
 
 
 def accuracies(runs: Sequence[ReportedRun]) -> list[Figure]:

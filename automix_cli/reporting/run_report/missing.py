@@ -41,12 +41,14 @@ def missing_of(run: ReportedRun) -> list[tuple[str, str]]:
     if run.summary is None:
         again = f"--config {shlex.quote(str(run.folder / 'settings.toml'))}"
         found.append(
-            ("the end of the training", f"automix train --resume {folder}")
+            ("the end of the training", f"{run.command} --resume {folder}")
             if run.can_resume
-            else ("the training", f"automix train {again}")
+            else ("the training", f"{run.command} {again}")
         )
         if not run.can_resume:
             return found  # there is no network to measure
+    if run.is_detector:
+        return found  # its training measures all that there is
     if run.evaluation is None:
         place = shlex.quote(str(run.folder / EVALUATION))
         found.append(("reliability and classes", f"automix eval {folder} -o {place}"))

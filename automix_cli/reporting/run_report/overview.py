@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from automix_cli.reporting.document.blocks import Block, Paragraph, Section, Table
-from automix_cli.reporting.progress import duration
+from automix_cli.reporting.progress import PRECISIONS, duration, in_percent
 from automix_cli.reporting.run_report.missing import missing_parts
 from automix_cli.reporting.run_report.reported import NOTHING, ReportedRun
 from automix_cli.reporting.tables import percent
@@ -29,15 +29,21 @@ def overview(runs: Sequence[ReportedRun]) -> Section:
     blocks: list[Block] = [
         *(Paragraph(f"{run.label}: {note}", is_warning=True) for run in runs for note in run.notes),
         *different_images(runs),
-        _facts("Results on the test images", runs, RESULTS),
-        Paragraph(
-            "Accuracy is that of the network and head fixed before the run, at the last step; in"
-            " parentheses its 95 % Wilson interval. The median of the last ten evaluations is what"
-            " the literature prints."
-        ),
+        _facts("Results on the test images", runs, results(runs)),
     ]
-    if any(run.heads for run in runs):
-        blocks.append(heads_table(runs))
+    classifiers = [run for run in runs if not run.is_detector]
+    if classifiers:
+        blocks.append(
+            Paragraph(
+                "Accuracy is that of the network and head fixed before the run, at the last step;"
+                " in parentheses its 95 % Wilson interval. The median of the last ten evaluations"
+                " is what the literature prints."
+            )
+        )
+    if len(classifiers) < len(runs):
+        blocks.append(Paragraph("AP is by COCO's protocol, in percent, at the last step."))
+    if any(run.heads for run in classifiers):
+        blocks.append(heads_table(classifiers))
     return Section("overview", "Overview", (*blocks, *missing_parts(runs)))
 
 
@@ -57,11 +63,16 @@ def _share(name: str) -> Fact:
     return lambda run: percent(run.judged[name]) if name in run.judged else NOTHING
 
 
+def _precision(name: str) -> Fact:
+    return lambda run: in_percent(run.judged[name]) if name in run.judged else NOTHING
+
+
 def _best(run: ReportedRun) -> str:
     if run.summary is None or not run.summary.get("best"):
         return NOTHING
     best = run.summary["best"]
-    return f"{percent(best['top1'])} at step {best['step']:.0f}, on {run.summary['best_chosen_on']}"
+    share = best["ap" if run.is_detector else "top1"]
+    return f"{percent(share)} at step {best['step']:.0f}, on {run.summary['best_chosen_on']}"
 
 
 def _median(run: ReportedRun) -> str:
@@ -88,22 +99,38 @@ def _setting(key: str) -> Fact:
     return lambda run: str(run.settings.get(key, NOTHING))
 
 
-RESULTS: dict[str, Fact] = {
+SETTINGS: dict[str, Fact] = {
     "method": lambda run: run.method,
     "network": _setting("model.backbone"),
+    "begins with": _setting("model.init"),
     "data set": _setting("data.name"),
     "preset": _setting("run.preset"),
     "seed": _setting("run.seed"),
     "steps": _length,
     "stands for": lambda run: run.stands_for,
+}
+OF_CLASSIFIERS: dict[str, Fact] = {
     "top-1": lambda run: with_interval(run.judged),
     "top-5": _share("top5"),
     "NLL": _number("nll"),
     "ECE": _share("ece"),
     "median of the last ten": _median,
-    "best checkpoint": _best,
-    "time": _of_summary("seconds", duration),
 }
+OF_DETECTORS: dict[str, Fact] = {word: _precision(name) for name, word in PRECISIONS.items()}
+COSTS: dict[str, Fact] = {"best checkpoint": _best, "time": _of_summary("seconds", duration)}
+
+
+def results(runs: Sequence[ReportedRun]) -> dict[str, Fact]:
+    """The rows of the first table: those that some of the runs have."""
+    kinds = {run.is_detector for run in runs}
+    facts = {**SETTINGS}
+    if all(run.settings.get("model.init") is None for run in runs):
+        del facts["begins with"]
+    if False in kinds:
+        facts |= OF_CLASSIFIERS
+    if True in kinds:
+        facts |= OF_DETECTORS
+    return facts | COSTS
 
 
 def heads_table(runs: Sequence[ReportedRun]) -> Table:
@@ -133,7 +160,10 @@ def heads_table(runs: Sequence[ReportedRun]) -> Table:
 def different_images(runs: Sequence[ReportedRun]) -> list[Paragraph]:
     """A warning where accuracies are of different images."""
     kinds = {
-        (str(run.settings.get("data.name")), run.judged["num_images"])
+        (
+            str(run.settings.get("detection.test" if run.is_detector else "data.name")),
+            run.judged["num_images"],
+        )
         for run in runs
         if "num_images" in run.judged
     }

@@ -10,6 +10,9 @@ from typing import Any
 
 Record = Mapping[str, Any]
 
+DETECTOR = "detector"
+"""What is judged of a run of `automix detect`, where others have heads."""
+
 NOTHING = "-"
 """What stands in a table where there is no number."""
 
@@ -26,12 +29,14 @@ class ReportedRun:
         sessions: Of `environment.json`, the first one first.
         records: Of `metrics.jsonl`, in order.
         summary: Of a finished run, else None.
-        evaluation: What `automix eval` wrote, or None.
+        evaluation: What `automix eval` wrote of a classifier, or None.
+        precision: What it wrote of a detector, or None.
         corruptions: What `automix eval --corruptions` wrote, by title of the images.
         robustness: What `automix robustness` wrote of this run's network, with what was common to
             all networks there; None where it was not measured.
         masks: What `automix visualize-masks` wrote, or None.
         mask_pages: Its pages as PNG files.
+        boxes: The page of boxes that a detector's run or evaluation drew, as a PNG file, or None.
         mask_progress: The picture of the masks that training took, or None.
         can_resume: Whether there is a checkpoint to go on from.
         notes: What a reader must know of the files.
@@ -45,18 +50,30 @@ class ReportedRun:
     records: Sequence[Record]
     summary: Record | None
     evaluation: Record | None = None
+    precision: Record | None = None
     corruptions: Mapping[str, Record] = field(default_factory=dict)
     robustness: Record | None = None
     masks: Record | None = None
     mask_pages: Sequence[bytes] = ()
+    boxes: bytes | None = None
     mask_progress: bytes | None = None
     can_resume: bool = False
     notes: Sequence[str] = ()
 
     @property
     def method(self) -> str:
-        """How it mixes."""
-        return str(self.settings.get("mix.method", "unknown"))
+        """How it mixes; of a run of `automix detect`, which mixes nothing, `detector`."""
+        return DETECTOR if self.is_detector else str(self.settings.get("mix.method", "unknown"))
+
+    @property
+    def is_detector(self) -> bool:
+        """Whether it learned to find boxes, instead of telling classes of images apart."""
+        return self.settings.get("data.name") == "coco"
+
+    @property
+    def command(self) -> str:
+        """What trained it."""
+        return "automix detect" if self.is_detector else "automix train"
 
     @cached_property
     def training(self) -> list[Record]:
@@ -72,6 +89,8 @@ class ReportedRun:
         """The network and head that the run is judged by."""
         if self.summary is not None:
             return str(self.summary["stands_for"])
+        if self.is_detector:
+            return DETECTOR
         return f"{self.settings.get('evaluation.weights', 'momentum')}_one_hot"
 
     @property
@@ -81,11 +100,14 @@ class ReportedRun:
 
     @property
     def heads(self) -> dict[str, dict[str, Any]]:
-        """The newest test numbers of every head; empty before the first evaluation."""
+        """The newest test numbers of every head, or of the detector; empty before there are any."""
         if self.summary is not None:
             return {name: dict(row) for name, row in self.summary["last"]["test"].items()}
+        newest = (self.evaluations("test") or [{}])[-1]
+        if self.is_detector:
+            return {DETECTOR: dict(newest)} if newest else {}
         heads: dict[str, dict[str, Any]] = {}
-        for name, value in (self.evaluations("test") or [{}])[-1].items():
+        for name, value in newest.items():
             head, _, quantity = name.rpartition("/")
             if head:
                 heads.setdefault(head, {})[quantity] = value

@@ -8,6 +8,7 @@ from datetime import datetime
 from automix_cli.reporting.document.blocks import Document
 from automix_cli.reporting.run_report.circumstances import commands, cost, environment
 from automix_cli.reporting.run_report.curves import curves
+from automix_cli.reporting.run_report.found_part import found
 from automix_cli.reporting.run_report.mask_part import masks
 from automix_cli.reporting.run_report.overview import overview
 from automix_cli.reporting.run_report.quality import calibration, corruptions
@@ -18,6 +19,7 @@ from automix_cli.reporting.run_report.settings_part import settings_section
 PARTS = (
     overview,
     curves,
+    found,
     calibration,
     corruptions,
     robustness,
