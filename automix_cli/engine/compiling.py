@@ -33,6 +33,8 @@ PASSES = ("embed", "features", "features_and_embed", "last_map")
 
 FEWEST = {"cpu": 17}
 FEWEST_ELSEWHERE = 2
+"""Images that are worth a graph, by device; see above."""
+
 CUDA_GRAPHS = "reduce-overhead"
 _OPTIONS = {"fallback_random": True, "layout_optimization": False}
 """Draw what uncompiled code draws; leave maps laid out as the weights say."""
