@@ -7,7 +7,9 @@ Each row is a function below that returns how often it tried and what it lost, a
 """
 
 import argparse
+import itertools
 import json
+import math
 import random
 import subprocess
 import sys
@@ -16,13 +18,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from typer.testing import CliRunner
 
 from automix_cli.atomic import written_atomically
+from automix_cli.cli import app
 from automix_cli.commands.file_written import written_at_last
+from automix_cli.commands.training_run import prepare_run
 from automix_cli.engine.checkpoint import load_checkpoint, load_classifier
 from automix_cli.engine.sealing import seal
 from automix_cli.engine.weights import write_weights
-from automix_cli.errors import AutoMixError, CheckpointError, SettingsError
+from automix_cli.errors import AutoMixError, CheckpointError, DivergedError, SettingsError
+from automix_cli.reporting.records import CLASSIFIER
+from automix_cli.settings.layering import Overrides, load
+from tests.commands.test_memory import assert_no_growth, measured
+from tests.commands.test_setups import STREAMED, WORKERS
+from tests.engine.conftest import SMALL as CPU
+from tests.engine.test_not_finite import SMALL, WRONG, Kept
 from tests.fuzz import DATASET, attempt, checkpoint, targets
 
 Trial = Callable[[Path, int], tuple[int, int]]
@@ -149,6 +160,51 @@ def hostile(folder: Path, num_inputs: int) -> tuple[int, int]:
     return tries, lost
 
 
+def not_numbers(folder: Path, _: int) -> tuple[int, int]:
+    """Put NaN and infinity everywhere in a training, at one step.
+
+    Lost is a run that goes on, that does not say what and when, or whose checkpoint was replaced.
+    """
+    every = list(itertools.product(WRONG.values(), (math.nan, math.inf)))
+    lost = 0
+    for (strike, what), number in every:
+        settings, _ = load(Overrides(preset="digits-tiny", sets=(*CPU, *SMALL)), environment={})
+        kept = Kept(folder, strike(prepare_run(settings).training, number))
+        said = ""
+        try:
+            kept.run()
+        except DivergedError as problem:
+            said = problem.message
+        is_said = what in said and "between steps 2 and 4" in said
+        lost += not (is_said and load_checkpoint(kept.path).state.step == 2)
+    return len(every), lost
+
+
+def other_threads(folder: Path, _: int) -> tuple[int, int]:
+    """Train with other numbers of threads that make images."""
+    found: list[bytes] = []
+    for number in WORKERS:
+        run = folder / str(number)
+        arguments = ["train", *STREAMED, f"--set=data.workers={number}", "-o", str(run)]
+        result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+        found.append(result.exit_code.to_bytes() + (run / CLASSIFIER).read_bytes())
+    return len(found), len(set(found)) - 1
+
+
+def long_run(_: Path, num_inputs: int) -> tuple[int, int]:
+    """Train on and on, and evaluate; as many steps as the table has, if it has 100,000 inputs."""
+    is_whole = num_inputs >= 100_000
+    steps, evaluations = (2000, 200) if is_whole else (200, 15)
+    found = measured(f"--epochs={steps // 10}", f"--evaluations={evaluations}", "--drawings=0")
+    lost = 0
+    for each, most in zip(found.values(), (4, 4) if is_whole else (20, 100), strict=True):
+        try:
+            assert_no_growth(each, most_per_thousand=most)
+        except AssertionError:
+            lost += 1
+    return steps, lost
+
+
 TRIALS: dict[str, tuple[Trial, str]] = {
     "A training run killed and resumed": (killed(1), "results that differ"),
     "The same with two processes, one or both killed": (killed(2), "results that differ"),
@@ -158,6 +214,15 @@ TRIALS: dict[str, tuple[Trial, str]] = {
     "The disk full at every kilobyte of a write": (full, "checkpoints lost"),
     "Two exports onto one name": (one_name, "exports mixed or replaced"),
     "Altered files and settings, 14 readers": (hostile, "undocumented errors"),
+    "NaN or infinity in data, weights, buffers, gradients, losses": (
+        not_numbers,
+        "runs that went on",
+    ),
+    "Runs with 0, 1 and 4 threads that make images": (other_threads, "runs with other bytes"),
+    "Steps with an evaluation and checkpoints after every tenth": (
+        long_run,
+        "leaks of memory, files or threads",
+    ),
 }
 
 

@@ -2,6 +2,8 @@
 
 import contextlib
 import random
+import subprocess
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -61,3 +63,14 @@ def test_10000_altered_inputs_end_in_no_other_error(readers: dict[str, Target]) 
             outcomes[outcome] += 1
     assert outcomes.total() >= 10_000
     assert min(outcomes["read"], outcomes["refused"]) > 500
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["CIFAR", "MATLAB", "--set"])
+def test_inputs_guided_by_coverage_end_in_no_other_error(name: str) -> None:
+    pytest.importorskip("atheris", reason="it has wheels for Linux only, and is no dependency")
+    command = [sys.executable, "-m", "tests.fuzz_guided", "--inputs", "20000", "--", name]
+    root = Path(__file__).parents[1]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Done 20000 runs" in done.stderr

@@ -203,7 +203,16 @@ def test_a_tree_that_holds_itself_is_looked_into_once() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"in_channels": 10**9}, {"image_size": "8"}, {"class_names": None}, {"mean": [1.0, 2.0]}],
+    [
+        {"in_channels": 10**9},
+        {"image_size": "8"},
+        {"class_names": None},
+        {"mean": [1.0, 2.0]},
+        {"mean": [float("nan")]},
+        {"std": [0.0]},
+        {"std": [float("inf")]},
+        {"std": [10**400]},
+    ],
 )
 def test_a_file_that_describes_absurd_data_builds_no_network(
     tmp_path: Path, change: dict[str, object]

@@ -5,6 +5,7 @@ the program.
 """
 
 from automix_cli.build.data import data_request, in_storage, loading, recipe, view
+from automix_cli.build.lone_images import refuse_lone_images
 from automix_cli.build.methods import (
     attender,
     classifier,
@@ -34,6 +35,7 @@ __all__ = [
     "optimizer",
     "plan",
     "recipe",
+    "refuse_lone_images",
     "train_batches",
     "values_at",
     "view",

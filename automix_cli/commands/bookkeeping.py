@@ -13,6 +13,7 @@ from torch import Tensor
 from automix_cli import build
 from automix_cli.commands.books import Books
 from automix_cli.commands.heads import accuracy_record
+from automix_cli.commands.judging import judging
 from automix_cli.commands.mask_progress import MaskProgress
 from automix_cli.data.batches import evaluation_batches
 from automix_cli.data.datasets import DataSplits, Images
@@ -94,13 +95,18 @@ class Bookkeeper(Books):
         return chosen == "precise" or (chosen == "own" and self.settings.mix.method not in LEARNED)
 
     def measure(self, images: Images) -> dict[str, Any]:
-        """Accuracies of the heads on some images, shared out over the processes."""
+        """Accuracies of the heads on some images, shared out over the processes.
+
+        Raises:
+            DivergedError: outputs are not finite.
+        """
         accelerator = self.training.accelerator
         rank, num_ranks = accelerator.process_index, accelerator.num_processes
         batches = self.batches(images, rank=rank, num_ranks=num_ranks)
         self.method.eval()
         add = partial(add_over_processes, accelerator)
-        measured = measure(self.predict, batches, add_over_processes=add)
+        with judging(f"the network after step {self.state.step}"):
+            measured = measure(self.predict, batches, add_over_processes=add)
         self.training.model.train()
         return {head: accuracy_record(each) for head, each in measured.items()}
 
@@ -130,9 +136,16 @@ class Bookkeeper(Books):
         return logits
 
     def images_for_batch_norm(self) -> Iterator[Tensor]:
-        """Clean training images without augmentation, the same on every process."""
+        """Clean training images without augmentation, the same on every process.
+
+        One is left out rather than put into a batch of its own, in which batch norm may have
+        nothing to compare it with.
+        """
         train = self.splits.train
-        some = train.take(np.arange(min(len(train), NUM_IMAGES_FOR_BATCH_NORM)))
+        number = min(len(train), NUM_IMAGES_FOR_BATCH_NORM)
+        if number > 1 and number % self.settings.evaluation.batch_size == 1:
+            number -= 1
+        some = train.take(np.arange(number))
         return (images for images, _ in self.batches(some, rank=0, num_ranks=1))
 
     def finish(self) -> dict[str, Any]:
@@ -143,7 +156,7 @@ class Bookkeeper(Books):
         if self.training.accelerator.is_main_process:
             weights = self.method.momentum_classifier.state_dict()
             kept = {name: each for name, each in weights.items() if "head_mixed" not in name}
-            save_classifier(self.folder / records.CLASSIFIER, kept, self.header())
+            save_classifier(self.folder / records.CLASSIFIER, kept, self.portable_header())
             records.write_json(self.folder / records.SUMMARY, summary)
         return summary
 

@@ -8,19 +8,27 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from automix_cli.engine.checkpoint import Checkpoint, Header
 from automix_cli.engine.checkpoint_writer import CheckpointWriter
-from automix_cli.engine.loop import Hooks, Training, TrainState
+from automix_cli.engine.loop import Hooks, Plan, Training, TrainState, fit
 from automix_cli.engine.runtime import Accelerator, StopRequest, peak_memory_bytes
 from automix_cli.engine.trackers import Trackers, start_trackers
+from automix_cli.errors import DivergedError
 from automix_cli.reporting import records
 from automix_cli.reporting.progress import TrainProgress, say
 from automix_cli.settings import Settings
 from automix_cli.settings.toml import as_saved, flatten
+
+
+class SavedStep(NamedTuple):
+    """A checkpoint, and the step after which it was written."""
+
+    path: Path
+    step: int
 
 
 @dataclass(kw_only=True)
@@ -35,6 +43,7 @@ class Books(ABC):
     trackers: Trackers  # those of every process but the main one are none
     progress: TrainProgress
     init: dict[str, Any] | None  # what is said of the weights that the run began with
+    last_good: SavedStep | None  # the newest checkpoint; None: there is none yet
     timed_since: float = 0.0
     timed_step: int = 0
     writer: CheckpointWriter = field(default_factory=CheckpointWriter)
@@ -50,6 +59,28 @@ class Books(ABC):
     @abstractmethod
     def description(self) -> dict[str, Any]:
         """What checkpoints say of the data."""
+
+    def train(self, plan: Plan) -> None:
+        """Train to the end of the plan, and wait until the last checkpoint is written.
+
+        Raises:
+            DivergedError: a number is none; the last good checkpoint is named.
+            Interrupted: a signal asked to stop.
+        """
+        stop = StopRequest(self.training.accelerator)
+        try:
+            with self.progress, stop, self.writer:
+                fit(self.training, plan, self.state, self.hooks(stop))
+        except DivergedError as problem:
+            hint = f"{self.said_of_last_good()}; {problem.hint}"
+            raise DivergedError(problem.message, hint=hint) from problem
+
+    def said_of_last_good(self) -> str:
+        """Which checkpoint is left, for an error."""
+        if self.last_good is None:
+            return "no checkpoint was written yet"
+        path, step = self.last_good
+        return f"the last good checkpoint is `{path}`, written after step {step}"
 
     def hooks(self, stop: StopRequest) -> Hooks:
         """What the loop calls."""
@@ -100,12 +131,19 @@ class Books(ABC):
             init=self.init,
         )
 
+    def portable_header(self) -> Header:
+        """The same for portable weights, without the threads: any number gives the same bytes."""
+        header = self.header()
+        data = {key: each for key, each in header.settings["data"].items() if key != "workers"}
+        return replace(header, settings={**header.settings, "data": data})
+
     def save(self, is_best: bool) -> None:  # noqa: FBT001 - the type of a hook
         """Write `best.pt` before `ckpt.pt`: a kill between the two is made good by resuming."""
         self.keep_with_checkpoint()
         names = (records.BEST, records.CHECKPOINT) if is_best else (records.CHECKPOINT,)
         paths = [self.folder / name for name in names]
         self.writer.save(paths, self.training, self.state, self.header())
+        self.last_good = SavedStep(paths[-1], self.state.step)
         self.restart_clock()
 
     def account(self) -> dict[str, Any]:
@@ -126,6 +164,11 @@ class Books(ABC):
             "device": str(accelerator.device),
             "num_processes": accelerator.num_processes,
         }
+
+
+def begun_at(checkpoint: Checkpoint | None) -> SavedStep | None:
+    """The checkpoint that a run goes on from, while it has written none itself."""
+    return None if checkpoint is None else SavedStep(checkpoint.path, checkpoint.state.step)
 
 
 def opened_metrics(

@@ -13,6 +13,7 @@ from automix_cli.commands.found_boxes import (
     measured_precision,
     write_predictions,
 )
+from automix_cli.commands.judging import judging
 from automix_cli.engine.checkpoint import save_classifier
 from automix_cli.engine.runtime import said_by_main
 from automix_cli.models.detector import DetectorTraining
@@ -40,10 +41,15 @@ class DetectionBooks(Books):
         return self.splits.description()
 
     def evaluate(self) -> bool:
-        """Find what is in the test images, write it down, and compare the AP with the best."""
+        """Find what is in the test images, write it down, and compare the AP with the best.
+
+        Raises:
+            DivergedError: a head of the detector says NaN or infinity.
+        """
         accelerator = self.training.accelerator
         self.training.model.eval()
-        predictions = found_boxes(self.detector, self.splits.test, self.settings, accelerator)
+        with judging(f"the detector after step {self.state.step}"):
+            predictions = found_boxes(self.detector, self.splits.test, self.settings, accelerator)
         self.training.model.train()
         measured: dict[str, Any] = {}
         if accelerator.is_main_process:
@@ -73,7 +79,7 @@ class DetectionBooks(Books):
         }
         if self.training.accelerator.is_main_process:
             state = self.detector.detector.state_dict()
-            save_classifier(self.folder / records.DETECTOR, state, self.header())
+            save_classifier(self.folder / records.DETECTOR, state, self.portable_header())
             draw_boxes(self.splits.test, self.folder, self.settings)
             records.write_json(self.folder / records.SUMMARY, summary)
         return summary

@@ -16,6 +16,7 @@ from automix_cli.commands.found_boxes import (
     measured_precision,
     write_predictions,
 )
+from automix_cli.commands.judging import judging
 from automix_cli.commands.requests import EvaluateRequest
 from automix_cli.commands.trained import TrainedFile
 from automix_cli.data.coco import BoxedImages
@@ -53,7 +54,8 @@ def run(file: TrainedFile, overrides: Overrides, request: EvaluateRequest) -> No
     images = test_images(settings)
     refuse_other_categories(file, images)
     network = rebuilt(file, settings).to(accelerator.device).eval()
-    predictions = found_boxes(network, images, settings, accelerator)
+    with judging(file.path):
+        predictions = found_boxes(network, images, settings, accelerator)
     if accelerator.is_main_process:
         content = {
             "schema_version": SCHEMA_VERSION,

@@ -18,7 +18,7 @@ from automix_cli.build.detection import (
     detector_values_at,
 )
 from automix_cli.build.starting import Start
-from automix_cli.commands.books import announce_resume, opened_metrics, trackers_of
+from automix_cli.commands.books import announce_resume, begun_at, opened_metrics, trackers_of
 from automix_cli.commands.detect_books import DetectionBooks
 from automix_cli.commands.detect_request import DetectRequest
 from automix_cli.commands.found_boxes import PAGE, PREDICTIONS
@@ -27,8 +27,8 @@ from automix_cli.commands.rehearsal import rehearse
 from automix_cli.commands.starting_weights import read_start
 from automix_cli.commands.training_run import accelerator_for, run_folder
 from automix_cli.engine.checkpoint import Checkpoint, restore
-from automix_cli.engine.loop import Training, TrainState, fit
-from automix_cli.engine.runtime import Accelerator, StopRequest, prepare, seed_initialisation
+from automix_cli.engine.loop import Training, TrainState
+from automix_cli.engine.runtime import Accelerator, prepare, seed_initialisation
 from automix_cli.engine.trackers import require_installed
 from automix_cli.engine.waiting import main_first
 from automix_cli.errors import CheckpointError, Interrupted
@@ -151,11 +151,10 @@ def carry_out(
             trackers=trackers,
             progress=progress,
             init=init if checkpoint is None else checkpoint.header.init,
+            last_good=begun_at(checkpoint),
         )
-        stop = StopRequest(accelerator)
         try:
-            with progress, stop, books.writer:
-                fit(training, plan, state, books.hooks(stop))
+            books.train(plan)
         except Interrupted as stopped:
             stopped.hint = "`automix detect --resume` goes on from here, as if never stopped"
             raise

@@ -20,6 +20,7 @@ from automix_cli.commands.corruption_eval import check_request, evaluate_corrupt
 from automix_cli.commands.corruption_record import Subject
 from automix_cli.commands.corruption_requests import CorruptedEvaluation
 from automix_cli.commands.judged_images import Viewer, load_judged
+from automix_cli.commands.judging import judging
 from automix_cli.commands.localization import Locator, boxed_images
 from automix_cli.commands.mask_methods import Source
 from automix_cli.commands.requests import EvaluateRequest, LocalizationRequest
@@ -34,7 +35,6 @@ from automix_cli.commands.trained import (
 )
 from automix_cli.data.datasets import DataSplits, Images
 from automix_cli.engine.runtime import Accelerator, add_over_processes, build_accelerator
-from automix_cli.errors import DivergedError
 from automix_cli.evaluation.logit_sample import LogitSample
 from automix_cli.evaluation.totals import accumulate
 from automix_cli.models.classifier import Classifier
@@ -87,31 +87,41 @@ def measure(file: TrainedFile, overrides: Overrides, request: EvaluateRequest) -
     splits = load_judged(settings.data, accelerator, holdout=held_out)
     refuse_other_classes(trained, splits.test.class_names)
     evaluation = Evaluation(accelerator, settings, trained, network, splits, request.num_bins)
-    locator = request.localization and evaluation.locator(request.localization)
-    mixers = evaluation.mixers(request)
-    head = f"{trained.network}_one_hot"
-    rows = {head: evaluation.report()}
-    refuse_nan(rows, path)
-    if mixers:
-        rows[head]["mixed"] = {name: evaluation.mixed(mix) for name, mix in mixers.items()}
-    content: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "checkpoint": str(path),
-        "dataset": settings.data.name,
-        "split": "test",
-        "heads": rows,
-    }
-    if request.corruptions is not None:
-        clean_top1 = rows[head]["top1"]
-        content["corruptions"] = evaluation.corruptions(request.corruptions, clean_top1)
-    located: list[LocatedRow] = []
-    if locator is not None:
-        content["localization"], located = locator.measure()
+    with judging(path):
+        content, located = judged(evaluation, request, path)
     if accelerator.is_main_process:
         show(content, as_json=request.as_json)
         if request.output_dir is not None:
             say(f"wrote {write_evaluation(request.output_dir, content, located)}")
     accelerator.end_training()
+
+
+def judged(
+    evaluation: Evaluation, request: EvaluateRequest, path: Path
+) -> tuple[dict[str, Any], list[LocatedRow]]:
+    """All that is asked for: the report, and the page of located objects.
+
+    Raises:
+        NotFiniteError: the network answers with NaN or infinity.
+    """
+    locator = request.localization and evaluation.locator(request.localization)
+    mixers = evaluation.mixers(request)
+    row = evaluation.report()
+    if mixers:
+        row["mixed"] = {name: evaluation.mixed(mix) for name, mix in mixers.items()}
+    content: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "checkpoint": str(path),
+        "dataset": evaluation.settings.data.name,
+        "split": "test",
+        "heads": {f"{evaluation.trained.network}_one_hot": row},
+    }
+    if request.corruptions is not None:
+        content["corruptions"] = evaluation.corruptions(request.corruptions, row["top1"])
+    if locator is None:
+        return content, []
+    content["localization"], located = locator.measure()
+    return content, located
 
 
 @dataclass(frozen=True)
@@ -220,17 +230,6 @@ class Evaluation:
         return mixed_images.mixed_record(
             self.network, batches, mix, first_block, add_over_processes=self.add
         )
-
-
-def refuse_nan(rows: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """Numbers made of NaN are no result.
-
-    Raises:
-        DivergedError: the network's outputs are not finite.
-    """
-    for name, row in rows.items():
-        if not row["nll"] < float("inf"):
-            raise DivergedError(f"the outputs of {name} in `{path}` are not finite")
 
 
 def show(content: Mapping[str, Any], *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from automix_cli import build
 from automix_cli.build.detection import sizes
+from automix_cli.commands.judging import looked_at
 from automix_cli.data.boxed_batches import images_in_order, shown_pixels
 from automix_cli.data.coco import BoxedImage, BoxedImages, read_annotations
 from automix_cli.engine.runtime import Accelerator, gathered
@@ -40,7 +41,20 @@ def found_boxes(
 
     Returns:
         The same on every process.
+
+    Raises:
+        NotFiniteError: a head of the detector answers with NaN or infinity.
     """
+    plain: Any = detector.detector
+    with looked_at(plain.rpn.head, plain.roi_heads.box_predictor):
+        own = _own_part(detector, images, settings, accelerator)
+    return gathered(accelerator, own)
+
+
+def _own_part(
+    detector: DetectorTraining, images: BoxedImages, settings: Settings, accelerator: Accelerator
+) -> list[Prediction]:
+    """What this process finds in its part of the images."""
     ends = (accelerator.process_index, accelerator.process_index + 1)
     begin, end = (len(images) * each // accelerator.num_processes for each in ends)
     workers = build.loading(settings.data, accelerator.device)
@@ -52,7 +66,7 @@ def found_boxes(
             scale = (image.width / width, image.height / height)
             named = {name: tensor.cpu().numpy() for name, tensor in each.items()}
             found += as_coco(image, named, scale, images.category_ids)
-    return gathered(accelerator, found)
+    return found
 
 
 def as_coco(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from automix_cli.errors import SettingsError
 from automix_cli.evaluation.class_maps import class_activation, enlarged, gradient_activation
+from automix_cli.evaluation.totals import NotFiniteError, finite
 from automix_cli.models.classifier import Classifier
 
 CAM, GRAD_CAM = "cam", "grad-cam"
@@ -48,6 +49,9 @@ class MapMaker:
 
         Returns:
             By kind `(n, s, s)` in [0, 1], float64 on the CPU; and what the network says, `(n,)`.
+
+        Raises:
+            NotFiniteError: it answers with NaN or infinity.
         """
         network, last = self.network, None
         if CAM in self.kinds or self.stage is None:
@@ -60,7 +64,7 @@ class MapMaker:
             maps[CAM] = class_activation(last, network.head_one_hot.weight, labels)
         maps[GRAD_CAM] = gradient_activation(self._classifier_of(images, last), labels)
         shown = {kind: enlarged(each.float(), self.size) for kind, each in maps.items()}
-        return shown, logits.argmax(dim=1)
+        return shown, finite(logits).argmax(dim=1)
 
     def _classifier_of(
         self, images: Tensor, last: Tensor | None
@@ -83,6 +87,7 @@ def map_maker(network: Classifier, images: Tensor, stage: int | None, backbone: 
         backbone: Name of the network's, for the error.
 
     Raises:
+        NotFiniteError: it answers with NaN or infinity.
         SettingsError: it has none, or not at that stage.
     """
     network.requires_grad_(requires_grad=False)
@@ -94,6 +99,8 @@ def map_maker(network: Classifier, images: Tensor, stage: int | None, backbone: 
     maker = MapMaker(network, images.shape[2], stage, kinds, {CAM: without} if without else {})
     try:
         maker(images[:1], torch.zeros(1, dtype=torch.int64, device=images.device))
+    except NotFiniteError:  # it has maps, and cannot be judged
+        raise
     except (AttributeError, IndexError, KeyError, ValueError) as problem:
         where = "in front of its head" if stage is None else f"at stage {stage}"
         raise SettingsError(

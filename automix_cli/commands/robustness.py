@@ -13,6 +13,7 @@ import numpy as np
 
 from automix_cli.commands.heads import accuracy_record
 from automix_cli.commands.judged_images import Viewer, load_judged
+from automix_cli.commands.judging import judging
 from automix_cli.commands.requests import RobustnessRequest
 from automix_cli.commands.robustness_attacks import attack_record, masking_records
 from automix_cli.commands.robustness_plan import Plan, plan_from
@@ -32,7 +33,7 @@ from automix_cli.commands.trained import (
 )
 from automix_cli.data.datasets import Images
 from automix_cli.engine.runtime import Accelerator, build_accelerator
-from automix_cli.errors import DivergedError, SettingsError
+from automix_cli.errors import SettingsError
 from automix_cli.evaluation.accuracy import measure
 from automix_cli.evaluation.pixel_classifier import PixelClassifier
 from automix_cli.reporting import records
@@ -84,7 +85,8 @@ def run(overrides: Overrides, request: RobustnessRequest) -> None:
             batch_size(settings, origins),
             request.seed,
         )
-        reports[label] = model_report(subject, plan, trained, unknown, settings, request)
+        with judging(path):
+            reports[label] = model_report(subject, plan, trained, unknown, settings, request)
     if accelerator.is_main_process:
         content = {
             "schema_version": SCHEMA_VERSION,
@@ -172,7 +174,7 @@ def model_report(
     """Everything about one network.
 
     Raises:
-        DivergedError: its outputs are not finite.
+        NotFiniteError: it answers with NaN or infinity.
     """
     num_classes = len(trained.dataset["class_names"])
     clean = measure(
@@ -180,8 +182,6 @@ def model_report(
         ((batch.images, batch.labels) for batch in subject.batches()),
         add_over_processes=subject.add,
     )["clean"]
-    if not clean.nll < float("inf"):
-        raise DivergedError(f"the outputs of `{trained.path}` are not finite")
     report: dict[str, Any] = {
         "checkpoint": str(trained.path),
         "weights": trained.network,

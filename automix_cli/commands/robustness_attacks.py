@@ -27,6 +27,7 @@ from automix_cli.evaluation.robust_accuracy import (
     outcome_totals,
     robust_accuracy,
 )
+from automix_cli.evaluation.totals import NotFiniteError
 from automix_cli.randomness import Purpose
 
 START, TARGET, NOISE = 0, 1, 2
@@ -56,6 +57,8 @@ def attack_record(subject: Subject, row: Row, num_classes: int) -> dict[str, Any
         if row.name == "autoattack":
             return {**record, **autoattack_numbers(subject, attack)}
         measured = under_attack(subject, attack, num_classes, every_image=row.name == "fgsm")
+    except NotFiniteError:
+        raise
     except ValueError as problem:
         raise VerificationError(f"the attack {row.name} failed: {problem}") from problem
     return {
@@ -141,6 +144,8 @@ def masking_records(subject: Subject, plan: Plan, num_classes: int) -> list[dict
     smallest = min(row.attack.epsilon for row in plan.rows)
     try:
         return _checks(few, plan.norm, smallest, plan.steps, num_classes)
+    except NotFiniteError:
+        raise
     except ValueError as problem:
         raise VerificationError(f"the attacks cannot be checked: {problem}") from problem
 

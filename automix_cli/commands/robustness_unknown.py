@@ -21,6 +21,7 @@ from automix_cli.data.image_set import image_set_from_arrays
 from automix_cli.engine.runtime import Accelerator
 from automix_cli.errors import SettingsError
 from automix_cli.evaluation.occlusion import SHARES, hide_patches, patch_orders, patch_size
+from automix_cli.evaluation.totals import finite
 from automix_cli.evaluation.unknown import SCORES, detect
 from automix_cli.randomness import Purpose, stream
 from automix_cli.settings import DataSettings
@@ -199,7 +200,7 @@ def occlusion_records(subject: Subject) -> list[dict[str, Any]]:
         orders = patch_orders(rngs, (size // patch) ** 2)
         images = normalized(subject, batch.images)
         for place, share in enumerate(SHARES):
-            logits = subject.pixels.network(hide_patches(images, orders, share))
+            logits = finite(subject.pixels.network(hide_patches(images, orders, share)))
             right = int((logits.argmax(dim=1) == batch.labels).sum())
             counts[place] += torch.tensor([len(batch.labels), right])
     return [

@@ -24,6 +24,9 @@ from automix_cli.settings import Settings
 MOST_CLASSES, MOST_CHANNELS, LARGEST_SIZE = 1_000_000, 64, 8192
 """What a file may ask for before a network is built."""
 
+LARGEST_NUMBER = 1e6
+"""Of mean and standard deviation, in units of 255; NaN is not below it."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -177,6 +180,7 @@ def refuse_unsound(path: Path, dataset: dict[str, Any]) -> None:
         and all(type(size) is int and 0 < size <= LARGEST_SIZE for size in sizes)
         and _are_numbers(dataset.get("mean"), channels)
         and _are_numbers(dataset.get("std"), channels)
+        and min(dataset["std"]) > 0
     )
     if not is_sound:
         raise CheckpointError(
@@ -189,7 +193,7 @@ def _are_numbers(values: object, count: int) -> bool:
     return (
         isinstance(values, list | tuple)
         and len(values) == count
-        and all(isinstance(each, int | float) for each in values)
+        and all(isinstance(each, int | float) and abs(each) < LARGEST_NUMBER for each in values)
     )
 
 

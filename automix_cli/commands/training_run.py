@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from torch import nn
+
 from automix_cli import build
 from automix_cli.build.starting import Start
 from automix_cli.commands.bookkeeping import Bookkeeper
-from automix_cli.commands.books import announce_resume, opened_metrics, trackers_of
+from automix_cli.commands.books import announce_resume, begun_at, opened_metrics, trackers_of
 from automix_cli.commands.last_good import checkpoint_of
 from automix_cli.commands.mask_progress import mask_progress
 from automix_cli.commands.rehearsal import rehearse
@@ -23,10 +25,9 @@ from automix_cli.commands.starting_weights import announce_start, describe, read
 from automix_cli.data.datasets import DataSplits, load_splits
 from automix_cli.engine.checkpoint import Checkpoint, restore
 from automix_cli.engine.compiling import compile_passes
-from automix_cli.engine.loop import Plan, Training, TrainState, fit
+from automix_cli.engine.loop import Plan, Training, TrainState
 from automix_cli.engine.runtime import (
     Accelerator,
-    StopRequest,
     build_accelerator,
     make_deterministic,
     prepare,
@@ -127,6 +128,8 @@ def assemble(
     """Model, optimizer and batches for data that are there, ready for the first step."""
     seed_initialisation(settings.run.seed)
     method = build.method(settings.model, settings.mix, splits, start)
+    classifier = cast(nn.Module, method.classifier)
+    build.refuse_lone_images(settings, splits, classifier, accelerator.num_processes)
     model, optimizer = prepare(
         accelerator,
         method,
@@ -221,12 +224,11 @@ def carry_out(prepared: Prepared, folder: Path, checkpoint: Checkpoint | None) -
             progress=progress,
             masks=masks,
             init=init,
+            last_good=begun_at(checkpoint),
         )
         if masks is not None:
             masks.take_if_due(state.step)
-        stop = StopRequest(accelerator)
-        with progress, stop, books.writer:
-            fit(training, plan, state, books.hooks(stop))
+        books.train(plan)
     return books.finish()
 
 

@@ -106,6 +106,15 @@ class BatchPlan:
         whole_steps, remainder = divmod(self.num_images, self.batch_size)
         return whole_steps + (remainder > 0 and not self.drop_last)
 
+    @property
+    def smallest_batch(self) -> int:
+        """Images that a network sees at once, on any rank, where they are fewest."""
+        first = 0 if self.drop_last else (self.steps_per_epoch - 1) * self.batch_size
+        num_in_step = min(self.batch_size, self.num_images - first)
+        num_micro = min(self.accumulation_steps, -(-num_in_step // self.num_ranks))
+        whole = self.batch_size // (self.accumulation_steps * self.num_ranks)
+        return max(1, min(whole, num_in_step // (num_micro * self.num_ranks)))
+
     def epoch_of(self, step: int) -> int:
         """Say which epoch a step belongs to.
 

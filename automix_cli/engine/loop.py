@@ -8,7 +8,6 @@ would have done.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,9 +20,10 @@ from accelerate.optimizer import AcceleratedOptimizer
 from torch import Tensor, nn
 
 from automix_cli.data.batch_plan import Batches
+from automix_cli.engine.finite import refuse_losses, refuse_scale, refuse_state, state_of
 from automix_cli.engine.runtime import seed_step
 from automix_cli.engine.step import MicroBatch, NamedLosses, StepValues, train_step
-from automix_cli.errors import DivergedError, Interrupted
+from automix_cli.errors import Interrupted
 from automix_cli.randomness import Purpose, stream
 
 
@@ -118,10 +118,12 @@ def fit(training: Training, plan: Plan, state: TrainState, hooks: Hooks) -> None
     """Train from `state.step` to the end of `plan`.
 
     Raises:
-        DivergedError: a loss or a weight is not finite: which, between which steps.
+        DivergedError: a loss, a weight or a number beside them is not finite: which, between
+            which steps; the step of `state` is then the last one taken.
         Interrupted: a signal asked to stop; the step was finished and a checkpoint saved.
     """
     training.model.train()
+    last_good = check_finite(training, state, state.step)
     started = time.perf_counter() - state.seconds
     while state.step < plan.total_steps:
         values = training.values_at(state.step)
@@ -132,11 +134,14 @@ def fit(training: Training, plan: Plan, state: TrainState, hooks: Hooks) -> None
         stopping = hooks.stop_signal()
         saving = plan.wants_saving(state.step) or bool(stopping)
         if state.step % plan.log_every == 0 or plan.is_epoch_end(state.step):
-            hooks.record({**values.by_name(), **mean_losses(training.accelerator, state)})
+            hooks.record({**values.by_name(), **mean_losses(training, state)})
         state.seconds = time.perf_counter() - started
-        is_best = plan.wants_evaluation(state.step) and hooks.evaluate()
-        if saving:
-            check_finite(training, state)
+        is_best = False
+        if plan.wants_evaluation(state.step):
+            last_good = check_finite(training, state, last_good)
+            is_best = hooks.evaluate()
+        if saving:  # an evaluation may have moved batch-norm buffers
+            last_good = check_finite(training, state, last_good)
             hooks.save(is_best)
         if stopping:
             raise Interrupted(
@@ -188,41 +193,43 @@ def micro_batches(training: Training, seed: int, step: int) -> list[MicroBatch]:
     return prepared
 
 
-def mean_losses(accelerator: Accelerator, state: TrainState) -> dict[str, float]:
+def mean_losses(training: Training, state: TrainState) -> dict[str, float]:
     """Mean losses over all processes since the last record; the only host synchronisation.
 
     Raises:
         DivergedError: one of them is not finite.
     """
     assert state.sums is not None  # a step has been added, or there is nothing to record
-    means = cast(Tensor, accelerator.reduce(state.sums / state.summed_steps, reduction="mean"))
-    named = dict(zip(state.names, means.tolist(), strict=True))
+    means = training.accelerator.reduce(state.sums / state.summed_steps, reduction="mean")
+    named = dict(zip(state.names, cast(Tensor, means).tolist(), strict=True))
     first = state.step - state.summed_steps
-    for name, value in named.items():
-        if not math.isfinite(value):
-            raise DivergedError(
-                f"loss `{name}` became {value} between steps {first} and {state.step}",
-                hint="the last checkpoint is from before; try a lower `optimizer.lr`, or "
-                "`optimizer.clip_norm`, or `--mixed-precision no`",
-            )
+    refuse_losses(named, lambda: _tensors(training), first, state.step)
     state.sums, state.summed_steps = None, 0
     return named
 
 
-def check_finite(training: Training, state: TrainState) -> None:
-    """Refuse to save weights or running sums that are not finite.
+def check_finite(training: Training, state: TrainState, last_good: int) -> int:
+    """Refuse to evaluate or save anything that is not finite.
+
+    Args:
+        training: Whose weights, buffers and optimizer are looked at.
+        state: Whose running sums are looked at.
+        last_good: Step after which all of it was finite.
+
+    Returns:
+        The present step, after which it is.
 
     Raises:
         DivergedError: names the first tensor that is not.
     """
-    tensors = training.accelerator.unwrap_model(training.model).state_dict()
-    if state.sums is not None:
-        tensors["running sum of the losses"] = state.sums
-    floating = {name: each for name, each in tensors.items() if each.is_floating_point()}
-    finite = torch.stack([torch.isfinite(each).all() for each in floating.values()]).tolist()
-    for name, is_finite in zip(floating, finite, strict=True):
-        if not is_finite:
-            raise DivergedError(
-                f"`{name}` is not finite after step {state.step}",
-                hint="no checkpoint was written over the last good one; try a lower `optimizer.lr`",
-            )
+    accelerator, tensors = training.accelerator, _tensors(training)
+    if state.sums is not None:  # the only ones that differ between processes: all see the same
+        sums = accelerator.reduce(state.sums, reduction="mean")
+        tensors["running sum of the losses"] = cast(Tensor, sums)
+    refuse_state(tensors, last_good, state.step)
+    refuse_scale(accelerator, last_good, state.step)
+    return state.step
+
+
+def _tensors(training: Training) -> dict[str, Tensor]:
+    return state_of(training.accelerator, training.model, training.optimizer)

@@ -135,6 +135,7 @@ def measure(
 
     Raises:
         ValueError: if there are no images.
+        NotFiniteError: logits hold NaN or infinity.
     """
     sums = accumulate(predict, batches, BASICS, add_over_processes=add_over_processes)
     return {head: accuracy_from(each) for head, each in sums.items()}

@@ -23,6 +23,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from automix_cli.evaluation.totals import finite
+
 Norm: TypeAlias = Literal["linf", "l2"]
 Predict: TypeAlias = Callable[[Tensor], Tensor]
 """From pixels (n, c, h, w) in [0, 1] to logits (n, k)."""
@@ -140,6 +142,7 @@ def loss_gradient(
 
     Raises:
         ValueError: if logits do not depend on the images in a way that torch can follow.
+        NotFiniteError: the gradient holds NaN or infinity.
     """
     with torch.enable_grad():
         pixels = images.detach().requires_grad_()
@@ -151,7 +154,7 @@ def loss_gradient(
         (gradient,) = torch.autograd.grad(loss, pixels, allow_unused=True)
     if gradient is None:
         raise ValueError("the model's outputs do not depend on its images")
-    return gradient
+    return finite(gradient, "gradients")  # the sign of NaN is 0: the attack would seem to fail
 
 
 def _direction(gradient: Float[Tensor, "n c h w"], norm: Norm) -> Float[Tensor, "n c h w"]:

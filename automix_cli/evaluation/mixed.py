@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from automix_cli.evaluation.totals import sums_in_cells
+from automix_cli.evaluation.totals import finite, sums_in_cells
 
 NUM_SHARE_BINS = 5
 """Bins of the larger share between 1/2 and 1, each 0.1 wide."""
@@ -37,12 +37,15 @@ def mixed_totals(
         both labels; mixtures of two classes; those of them whose two likeliest classes are the two
         labels, in any order.
 
+    Raises:
+        NotFiniteError: logits hold NaN or infinity.
+
     Source:
         Top-1 and top-2 accuracy on mixed samples, as papers on mixup plot them. Differs from
         OpenMixup's `acc_mix`, which averages the shares of a batch first, and adds accuracies of
         first and second rank weighted by them.
     """
-    logits, shares = logits.detach().cpu().double(), first_shares.detach().cpu().double()
+    logits, shares = finite(logits.detach().cpu().double()), first_shares.detach().cpu().double()
     first, second = first_labels.cpu(), second_labels.cpu()
     larger = torch.where(shares >= 0.5, first, second)
     ranked = logits.topk(2, dim=1).indices

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from automix_cli.evaluation.totals import finite
+
 
 class PixelClassifier(nn.Module):
     """From images with values in [0, 1] to logits, in one differentiable piece.
@@ -36,8 +38,13 @@ class PixelClassifier(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
-        """Normalise and classify."""
-        return self.network((images - self.mean) / self.std)
+        """Normalise and classify.
+
+        Raises:
+            NotFiniteError: if the outputs hold NaN or infinity, which withstand no attack and show
+                no image to be unknown.
+        """
+        return finite(self.network((images - self.mean) / self.std))
 
     def train(self, mode: bool = True) -> PixelClassifier:  # noqa: FBT001, FBT002 - torch's own
         """Stay in evaluation mode.

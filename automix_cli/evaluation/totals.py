@@ -17,6 +17,10 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 
+class NotFiniteError(ValueError):
+    """A network answered with NaN or infinity, which is neither right nor wrong."""
+
+
 class Predictions(NamedTuple):
     """What a classifier says of one batch, on the CPU: not every accelerator has float64."""
 
@@ -29,9 +33,29 @@ Statistic: TypeAlias = Callable[[Predictions], Tensor]
 AddOverProcesses: TypeAlias = Callable[[Tensor], Tensor]
 
 
+def finite(values: Tensor, name: str = "outputs") -> Tensor:
+    """Give back values `(n, ...)`, such as logits, if they can be judged; waits for the device.
+
+    Args:
+        values: One or more numbers of each image.
+        name: What they are, for the error.
+
+    Raises:
+        NotFiniteError: they hold NaN or infinity.
+    """
+    wrong = int((~torch.isfinite(values.detach())).flatten(1).any(dim=1).sum())
+    if wrong:
+        raise NotFiniteError(f"the {name} for {wrong} of {len(values)} images are not finite")
+    return values
+
+
 def predictions(logits: Tensor, labels: Tensor) -> Predictions:
-    """Bring logits `(n, k)` and labels `(n,)` of any type and device into the form above."""
-    logits = logits.detach().cpu().double()
+    """Bring logits `(n, k)` and labels `(n,)` of any type and device into the form above.
+
+    Raises:
+        NotFiniteError: the logits hold NaN or infinity.
+    """
+    logits = finite(logits.detach().cpu().double())
     return Predictions(logits, logits.log_softmax(dim=1), labels.cpu().long())
 
 
@@ -72,6 +96,7 @@ def accumulate(
 
     Raises:
         ValueError: if there are no images.
+        NotFiniteError: logits hold NaN or infinity.
     """
     sums: dict[str, dict[str, Tensor]] = {}
     for images, labels in batches:

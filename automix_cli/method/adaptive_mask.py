@@ -16,7 +16,6 @@ each pixel.
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -31,6 +30,7 @@ from automix_cli.method.mix_block import (
     require_channels,
 )
 from automix_cli.method.options import Upsampling
+from automix_cli.method.projection import projected
 from automix_cli.method.projection_norm import norm_of_projection
 
 
@@ -95,7 +95,7 @@ class AdaptiveMask(nn.Module):
         require_channels(features, self.channels)
         return AdaptiveProjection(
             *(
-                F.conv2d(features, conv.weight[:, : self.channels], conv.bias).float()
+                projected(features, conv.weight[:, : self.channels], conv.bias)
                 for conv in (self.query, self.key, self.value)
             )
         )

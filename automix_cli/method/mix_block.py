@@ -21,7 +21,6 @@ from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -29,6 +28,7 @@ from torch.utils.checkpoint import checkpoint
 from automix_cli.method.masks import upsample
 from automix_cli.method.options import MixBlockOptions, Upsampling
 from automix_cli.method.pairing import Pairing
+from automix_cli.method.projection import projected
 from automix_cli.method.projection_norm import norm_of_projection
 
 Projected = TypeVar("Projected")
@@ -181,7 +181,7 @@ class MixBlock(MaskMaker[Projection]):
         self, features: Float[Tensor, "n c h w"], conv: nn.Conv2d
     ) -> Float[Tensor, "n d h w"]:
         """What a convolution makes of the features alone, in float32."""
-        return F.conv2d(features, conv.weight[:, : self.channels], conv.bias).float()
+        return projected(features, conv.weight[:, : self.channels], conv.bias)
 
     def _with_lam(
         self, projected: Float[Tensor, "n d h w"], conv: nn.Conv2d, share: Float[Tensor, " n"]

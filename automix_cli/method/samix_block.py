@@ -35,6 +35,7 @@ from automix_cli.method.mix_block import (
 )
 from automix_cli.method.options import SAMixBlockOptions, Upsampling
 from automix_cli.method.pairing import Pairing
+from automix_cli.method.projection import projected
 
 
 class SAMixAttention(NamedTuple):
@@ -97,7 +98,7 @@ class SAMixBlock(MaskMaker[SAMixProjection]):
             ValueError: if the number of channels is not the one that the constructor was told.
         """
         require_channels(features, self.channels)
-        hidden = F.conv2d(features, self.value_hidden.weight).float()
+        hidden = projected(features, self.value_hidden.weight)
         if not self.options.cross_attention:
             return SAMixProjection(None, hidden)
         as_first, as_second = slice(None, self.channels), slice(self.channels, None)
@@ -107,7 +108,7 @@ class SAMixBlock(MaskMaker[SAMixProjection]):
             self.key.weight[:, as_first],
             self.key.weight[:, as_second],
         )
-        attention = SAMixAttention(*(F.conv2d(features, weight).float() for weight in weights))
+        attention = SAMixAttention(*(projected(features, weight) for weight in weights))
         return SAMixProjection(attention, hidden)
 
     def mask(

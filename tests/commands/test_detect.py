@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils._pytree import tree_map
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
+from torchvision.models.detection.rpn import RPNHead
 from typer.testing import CliRunner
 
 from automix_cli.cli import app
@@ -76,6 +79,24 @@ def test_it_trains_to_a_whole_run_folder_whose_numbers_are_those_of_its_predicti
     rates = [each["learning_rate"] for each in trained]
     assert rates == pytest.approx([0.01 * 0.001, 0.01, 0.001])
     assert "momentum_coefficient" not in trained[0]
+
+
+@pytest.mark.parametrize("head", [FastRCNNPredictor, RPNHead])
+def test_a_detector_that_answers_with_nan_is_not_one_that_finds_nothing(
+    automix: Automix, boxes: Path, monkeypatch: pytest.MonkeyPatch, head: type[torch.nn.Module]
+) -> None:
+    whole = head.forward
+
+    def overflowing(self: torch.nn.Module, *given: object) -> object:
+        said = whole(self, *given)
+        return said if self.training else tree_map(lambda each: each * float("nan"), said)
+
+    monkeypatch.setattr(head, "forward", overflowing)
+    result = automix("detect", *SMALL, "-o", "run")
+    assert result.exit_code == 1, result.output
+    assert "`the detector after step 3` cannot be judged" in result.stderr
+    assert head.__name__ in result.stderr
+    assert "`run/ckpt.pt`, written after step 2" in result.stderr
 
 
 def test_a_dry_run_writes_nothing_and_tells_the_cost(automix: Automix, boxes: Path) -> None:

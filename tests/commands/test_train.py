@@ -10,7 +10,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from automix_cli.engine.checkpoint import write_checkpoint
+from automix_cli.engine.checkpoint import load_checkpoint, write_checkpoint
+from automix_cli.engine.finite import not_finite
 from tests.commands.conftest import QUICK, Automix, records_of
 
 RUN_FILES = {
@@ -218,11 +219,26 @@ def test_a_device_that_is_not_there_is_a_settings_error(automix: Automix) -> Non
     assert "`run.device` is `mps`, but this machine offers" in result.stderr
 
 
-def test_a_run_that_diverges_stops_with_exit_code_1_and_no_traceback(automix: Automix) -> None:
-    result = automix("train", *QUICK, "--set", "optimizer.lr=1e30", "-o", "run")
+@pytest.mark.parametrize(
+    ("more", "left"),
+    [
+        ((), "no checkpoint was written yet"),
+        # the first step leaves huge numbers, the second none
+        (("--set=train.save_every=1",), "`run/ckpt.pt`, written after step 1;"),
+    ],
+)
+def test_a_run_that_diverges_ends_with_exit_code_1_and_names_the_last_good_checkpoint(
+    automix: Automix, more: tuple[str, ...], left: str
+) -> None:
+    result = automix("train", *QUICK, "--set", "optimizer.lr=1e30", *more, "-o", "run")
     assert result.exit_code == 1
-    assert "became" in result.stderr or "not finite" in result.stderr
+    assert "became nan between steps 0 and 2; not finite now: `" in result.stderr
+    assert left in result.stderr
     assert "hint:" in result.stderr
+    if more:
+        checkpoint = load_checkpoint(Path("run/ckpt.pt"))
+        assert checkpoint.state.step == 1
+        assert not not_finite(checkpoint.model)
 
 
 def test_eval_repeats_the_last_number_of_the_run(automix: Automix, finished: Path) -> None:

@@ -216,6 +216,24 @@ def test_without_augmentation_images_are_only_normalised() -> None:
     torch.testing.assert_close(batch.images, (stored / 255 - 0.5) / 0.25)
 
 
+@cases
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_the_smallest_batch_is_the_smallest_of_an_epoch_on_any_rank(
+    num_images: int, batch_size: int, num_ranks: int, steps: int, *, drop_last: bool
+) -> None:
+    if drop_last and num_images < batch_size:
+        pytest.skip("no step is left")
+    shape = {"num_images": num_images, "batch_size": batch_size, "accumulation_steps": steps}
+    plan = replace(PLAN, **shape, num_ranks=num_ranks, drop_last=drop_last)
+    sizes = {
+        part.end - part.begin
+        for rank in range(num_ranks)
+        for step in range(plan.steps_per_epoch)
+        for part in replace(plan, rank=rank).parts_at(step)
+    }
+    assert plan.smallest_batch == min(sizes)
+
+
 def test_the_last_short_batch_can_be_left_out() -> None:
     batches = train_batches(10, drop_last=True)
     assert batches.steps_per_epoch == 2
