@@ -29,6 +29,7 @@ def test_a_run_is_judged_in_its_own_number_format(
         trackers=nobody,
         progress=nobody,
         init=None,
+        last_good=None,
         splits=prepared.splits,
         masks=None,
     )
