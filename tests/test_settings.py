@@ -113,6 +113,7 @@ DEFAULTS = {
     "train.batch_size": 100,
     "train.accumulation_steps": 1,
     "train.mixed_precision": None,
+    "train.compile": "none",
     "train.momentum_coefficient": 0.999,
     "train.momentum_coefficient_end": 0.999999,
     "train.momentum_constant_fraction": 0.1,

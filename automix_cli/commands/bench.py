@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from automix_cli.commands.compare_cells import settings_of
 from automix_cli.commands.train import with_default_preset
 from automix_cli.commands.turns import Rounds, in_turns
 from automix_cli.engine.arithmetic import count_flops, matrix_product_ceiling
+from automix_cli.engine.compiling import as_written
 from automix_cli.engine.phases import PhaseClock
 from automix_cli.engine.runtime import peak_memory_bytes
 from automix_cli.errors import AutoMixError, SettingsError
@@ -124,8 +126,10 @@ def report(
 
 
 def flops_of(setup: Setup) -> float:
-    """Floating-point operations of a step, the mean over the run."""
-    return setup.mean_over_run(lambda step: count_flops(lambda: setup.take_step(step)))
+    """Floating-point operations of a step as it is written, the mean over the run."""
+    is_compiled = setup.prepared.settings.train.compile != "none"
+    with as_written() if is_compiled else nullcontext():
+        return setup.mean_over_run(lambda step: count_flops(lambda: setup.take_step(step)))
 
 
 def parts_of(setup: Setup) -> dict[str, float]:

@@ -59,7 +59,8 @@ class Bookkeeper(Books):
     def evaluate(self) -> bool:
         """Measure every head on every split, and say whether the judged one is the best so far."""
         if self.wants_precise_batch_norm:
-            estimate_batch_norm(self.method.momentum_classifier, self.images_for_batch_norm())
+            with self.training.accelerator.autocast():
+                estimate_batch_norm(self.method.momentum_classifier, self.images_for_batch_norm())
         measured: dict[str, dict[str, Any]] = {}
         for split in ("validation", "test"):
             images: Images | None = getattr(self.splits, split)
@@ -122,12 +123,13 @@ class Bookkeeper(Books):
         )
 
     def predict(self, images: Tensor) -> dict[str, Tensor]:
-        """Logits of both networks with every head that is trained."""
+        """Logits of both networks with every head that is trained, in the run's number format."""
         logits: dict[str, Tensor] = {}
         online, momentum = self.method.classifier, self.method.momentum_classifier
         has_mixed_head = cast(Classifier, online).head_mixed.weight.requires_grad
         for name, network in (("momentum", momentum), ("classifier", online)):
-            one_hot, mixed = cast(Classifier, network).forward_heads(images)
+            with self.training.accelerator.autocast():
+                one_hot, mixed = cast(Classifier, network).forward_heads(images)
             logits[f"{name}_one_hot"] = one_hot
             if has_mixed_head:
                 logits[f"{name}_mixed"] = mixed

@@ -12,6 +12,9 @@ from automix_cli.settings import Settings
 from automix_cli.settings.layering import Layer, Overrides, file_layer, load
 from automix_cli.settings.toml import changed_keys, moves_result
 
+MAY_CHANGE = ("train.max_steps", "train.compile")
+"""A run may go on for longer, and compiled or not, which rounds differently as devices do."""
+
 
 def checkpoint_of(resumed: Path | None, settings: Settings) -> Checkpoint | None:
     """Where a resumed run goes on from; None for a new one, or one that has no checkpoint yet.
@@ -44,7 +47,7 @@ def refuse_changes(stored: Layer, settings: Settings) -> None:
     differing = {
         key: values
         for key, values in changed_keys(before, settings).items()
-        if moves_result(key) and key != "train.max_steps"  # a run may go on for longer
+        if moves_result(key) and key not in MAY_CHANGE
     }
     if differing:
         listed = "; ".join(

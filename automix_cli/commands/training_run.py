@@ -24,6 +24,7 @@ from automix_cli.commands.sole_writer import sole_writer
 from automix_cli.commands.starting_weights import announce_start, describe, read_start
 from automix_cli.data.datasets import DataSplits, load_splits
 from automix_cli.engine.checkpoint import Checkpoint, restore
+from automix_cli.engine.compiling import compile_passes
 from automix_cli.engine.loop import Plan, Training, TrainState
 from automix_cli.engine.runtime import (
     Accelerator,
@@ -135,6 +136,8 @@ def assemble(
         build.optimizer(settings.optimizer, method),
         has_rests=build.has_rests(settings.mix),
     )
+    if settings.train.compile != "none":
+        compile_passes(accelerator, model, optimizer, settings.train.compile)
     batches = build.train_batches(
         settings,
         splits,

@@ -23,7 +23,7 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.state import AcceleratorState
-from accelerate.utils import broadcast_object_list, gather_object
+from accelerate.utils import DynamoBackend, broadcast_object_list, gather_object
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -47,7 +47,7 @@ def build_accelerator(
             process decides.
 
     Raises:
-        SettingsError: the device is not there, or it has no such precision.
+        SettingsError: the device is not there, it has no such precision, or the launcher compiles.
     """
     AcceleratorState._reset_state()  # a second run in one process may want another precision
     try:
@@ -61,6 +61,12 @@ def build_accelerator(
     if accelerator.mixed_precision != "no" and not accelerator.native_amp:
         # Accelerate would go on in float32 without a word
         raise _no_such_precision(accelerator.mixed_precision, f"not on {accelerator.device.type}")
+    if cast(Any, accelerator.state).dynamo_plugin.backend is not DynamoBackend.NO:
+        raise SettingsError(
+            "`accelerate launch` was told to compile (`--dynamo_backend`, or its configuration): "
+            "it would wrap the model, and put a prefix before the names in checkpoints",
+            hint="`--dynamo_backend no`, and `--set train.compile=default`",
+        )
     if device not in {"auto", accelerator.device.type}:
         raise SettingsError(
             f"`run.device` is `{device}`, but this machine offers `{accelerator.device.type}`",

@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Row = Mapping[str, Any]
+WIDE = 20
+"""Ratio of the largest to the smallest value from which an axis is logarithmic."""
 
 
 def bench_tables(content: Mapping[str, Any]) -> list[Table]:
-    """The configurations, the pairs, the parts of a step, and the growth if it was asked for."""
-    tables = [configurations(content), parts_table(content)]
+    """Configurations, pairs, parts of a step, and the growth if it was asked for: 80 columns."""
+    tables = [times(content), work(content), parts_table(content)]
     if content["pairs"]:
-        tables.insert(1, pairs(content))
+        tables.insert(2, pairs(content))
     if content["growth"]:
         tables.append(growth_table(content["growth"]))
     return tables
@@ -39,16 +41,11 @@ def spread(values: Sequence[float]) -> tuple[float, float]:
     return first, third
 
 
-def configurations(content: Mapping[str, Any]) -> Table:
-    """One row a configuration: time, speed, ratios, arithmetic and memory."""
-    rows: Sequence[Row] = content["rows"]
+def times(content: Mapping[str, Any]) -> Table:
+    """One row a configuration: time, speed and ratios."""
     title = f"A training step on {content['device']}, {content['threads']} threads, made-up images"
-    table = Table(title=title, title_justify="left")
-    table.add_column("configuration", no_wrap=True)
-    heads = ("ms", "quartiles", "images/s", "times vanilla", "times plain", "GFLOP", "of ceiling")
-    for head in (*heads, "peak MiB"):
-        table.add_column(head, justify="right")
-    for row in rows:
+    table = _numbers(title, "ms", "quartiles", "images/s", "times\nvanilla", "times\nplain")
+    for row in content["rows"]:
         middle = median(row["seconds"])
         low, high = spread(row["seconds"])
         table.add_row(
@@ -58,16 +55,39 @@ def configurations(content: Mapping[str, Any]) -> Table:
             f"{row['batch_size'] / middle:,.0f}",
             f"{row['times_vanilla']['median']:.2f}",
             f"{row['times_plain']['median']:.2f}",
+        )
+    table.caption = (
+        "vanilla: the same settings without mixing; plain: besides in float32 and contiguous"
+    )
+    table.caption_justify = "left"
+    return table
+
+
+def work(content: Mapping[str, Any]) -> Table:
+    """One row a configuration: arithmetic and memory."""
+    table = _numbers("Its arithmetic and memory", "GFLOP", "of ceiling", "peak MiB")
+    for row in content["rows"]:
+        share = row["flops"] / median(row["seconds"]) / row["ceiling_flops_per_second"]
+        table.add_row(
+            row["name"],
             f"{row['flops'] / 1e9:,.1f}",
-            f"{100 * row['flops'] / middle / row['ceiling_flops_per_second']:.0f} %",
+            f"{100 * share:.0f} %",
             mebibytes(row["peak_memory_bytes"]),
         )
     table.caption = (
-        "vanilla: the same settings without mixing; plain: besides in float32 and contiguous; "
         "ceiling: the fastest matrix product of this machine in the same number format; "
         "memory: of a process that does nothing else"
     )
     table.caption_justify = "left"
+    return table
+
+
+def _numbers(title: str, *heads: str) -> Table:
+    """A table of configurations whose numbers keep their width; names give way to them."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("configuration", min_width=len("configuration"))
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
     return table
 
 
@@ -116,20 +136,37 @@ def growth_table(rows: Sequence[Row]) -> Table:
 
 
 def growth_figure(rows: Sequence[Row]) -> Figure:
-    """Time of a step and, where measured, peak memory against the value that grows."""
+    """Time of a step, its arithmetic and, where measured, peak memory against what grows."""
     from matplotlib.figure import Figure
 
-    quantities = {"ms a step": [1000 * median(row["seconds"]) for row in rows]}
+    quantities = {
+        "ms a step": [1000 * median(row["seconds"]) for row in rows],
+        "GFLOP a step": [row["flops"] / 1e9 for row in rows],
+    }
     if all(row["peak_memory_bytes"] is not None for row in rows):
         quantities["peak memory, MiB"] = [row["peak_memory_bytes"] / 2**20 for row in rows]
+    key = rows[0]["value"].partition("=")[0]
     labels = [row["value"].partition("=")[2] for row in rows]
     with style():
         figure = Figure(figsize=(3.5 * len(quantities), 3))
         panels = figure.subplots(1, len(quantities), squeeze=False)[0]
         for axes, (name, values) in zip(panels, quantities.items(), strict=True):
-            axes.plot(labels, values, marker="o")
-            axes.set_xlabel(rows[0]["value"].partition("=")[0])
+            places = _places(labels)
+            axes.plot(places, values, marker="o")
+            if max(places) > WIDE * max(min(places), 1):
+                axes.set_xscale("log")
+            axes.set_xticks(places, labels)
+            axes.minorticks_off()
+            axes.set_xlabel(key)
             axes.set_ylabel(name)
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.1 * max(values))
         figure.tight_layout()
     return figure
+
+
+def _places(labels: Sequence[str]) -> list[float]:
+    """Where values stand on an axis: numbers at their place, others side by side."""
+    try:
+        return [float(label) for label in labels]
+    except ValueError:
+        return [float(place) for place in range(1, len(labels) + 1)]

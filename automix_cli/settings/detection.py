@@ -13,7 +13,8 @@ class DetectionSettings(Section):
 
     `data.name` is `coco` then. Of the other sections `detect` uses `[model]` but for the mix
     block's settings, `[optimizer]` but for those of the mix block and layers, `[train]` but for
-    those of the momentum classifier, of `[data]` `dir`, `flip` and `workers`, and `[run]`.
+    those of the momentum classifier and `compile`, of `[data]` `dir`, `flip` and `workers`, and
+    `[run]`.
     """
 
     train: FilePath = Path("annotations/instances_train2017.json")

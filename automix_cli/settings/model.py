@@ -134,3 +134,21 @@ class Settings(Section):
             )
         )
         return self
+
+    @model_validator(mode="after")
+    def _what_is_compiled_runs_as_a_whole(self) -> Self:
+        is_compiled = self.train.compile != "none"
+        require(
+            Rule(
+                not (is_compiled and self.mix.method in ("manifoldmix", "transmix")),
+                f"`train.compile` must be `none` for `{self.mix.method}`, which reaches into the "
+                "network while it runs",
+                ("train.compile", "mix.method"),
+            ),
+            Rule(
+                not (is_compiled and self.data.name == "coco"),
+                "`train.compile` must be `none` for `coco`: detectors are not compiled",
+                ("train.compile", "data.name"),
+            ),
+        )
+        return self

@@ -168,6 +168,11 @@ class TrainSettings(Section):
     """Number format of the forward passes; unset: what `accelerate launch` says, else `no`, which
     is float32."""
 
+    compile: Literal["none", "default", "reduce-overhead"] = "none"
+    """Whether the networks train by code that torch compiles at the first step, and, with
+    `reduce-overhead`, records as CUDA graphs. The same mathematics up to rounding. Needs a C++
+    compiler. Not for ManifoldMix and TransMix, which reach into a running network."""
+
     momentum_coefficient: Share = 0.999
     """Share of itself that the momentum classifier keeps at each step, at the start. Shorter runs
     need less: with a few hundred steps about 0.99."""

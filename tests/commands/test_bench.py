@@ -1,16 +1,19 @@
 """`automix bench`: what it measures, and what it refuses."""
 
+import io
 import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from rich.console import Console
 
 from automix_cli.commands import bench, bench_setups
 from automix_cli.commands.bench_request import BenchRequest
 from automix_cli.commands.compare_arms import Arm
 from automix_cli.errors import SettingsError
+from automix_cli.reporting.bench_tables import bench_tables, growth_figure
 from automix_cli.settings.layering import Overrides
 
 TINY = Overrides(
@@ -181,3 +184,23 @@ def test_fast_mode_is_measured_as_the_mean_over_its_steps(tmp_path: Path) -> Non
     assert every_4th == pytest.approx(full - 0.75 * 2 * one_pass, rel=0.02)
     assert halves == pytest.approx(full / 2, rel=0.02)
     assert clean_for_half == pytest.approx(full - 0.5 * 3 * one_pass, rel=0.02)
+
+
+def test_the_tables_fit_into_80_columns(measured: dict) -> None:
+    slow = {**measured, "rows": [{**row, "seconds": [12.3456]} for row in measured["rows"]]}
+    shown = Console(width=80, record=True, file=io.StringIO())
+    shown.print(*bench_tables(slow)[:3])
+    text = shown.export_text()
+    assert "12,346 to 12,346" in text
+    assert "…" not in text
+
+
+def test_growth_is_drawn_at_the_numbers_that_grow() -> None:
+    def grown(*values: str) -> tuple[str, list[float]]:
+        row = {"seconds": [1.0], "flops": 1e9, "peak_memory_bytes": None}
+        axes = growth_figure([{**row, "value": f"key={value}"} for value in values]).axes[0]
+        return axes.get_xscale(), list(axes.get_xticks())
+
+    assert grown("25", "50", "100") == ("linear", [25, 50, 100])
+    assert grown("10", "100", "1000") == ("log", [10, 100, 1000])
+    assert grown("l1", "none") == ("linear", [1, 2])

@@ -9,7 +9,7 @@ from automix_cli.commands.training_run import prepare_run
 from automix_cli.engine.loop import Hooks, TrainState, fit, micro_batches
 from automix_cli.settings import Settings
 from automix_cli.settings.layering import Overrides, load
-from tests.engine.test_golden_run import five_steps
+from tests.engine.test_golden_run import five_steps, prepared_run
 
 
 def settings_of_probe() -> Settings:
@@ -43,7 +43,7 @@ def main(folder: Path) -> None:
         "state": accelerator.unwrap_model(training.model).state_dict(),
         "images": [torch.cat([batch.images for batch in step]) for step in seen],
         "lam": torch.cat([batch.draws.for_classifier.lam[:1] for step in seen for batch in step]),
-        "five steps": five_steps(),
+        "five steps": five_steps(prepared_run()),
     }
     torch.save(content, folder / f"rank{accelerator.process_index}.pt")
     accelerator.end_training()

@@ -18,6 +18,16 @@ def test_a_convolution_and_its_two_gradients_count_three_times() -> None:
     assert count_flops(lambda: convolution(images).sum().backward()) == 3 * forward
 
 
+def test_the_gradient_of_the_images_alone_counts_twice() -> None:
+    """PuzzleMix asks for it, of images that are nobody's result."""
+    convolution = torch.nn.Conv2d(4, 6, 3, padding=1, bias=False)
+    convolution.requires_grad_(requires_grad=False)
+    images = torch.ones(2, 4, 8, 8, requires_grad=True)
+    forward = 2 * 2 * 6 * 8 * 8 * 4 * 3 * 3
+    count = count_flops(lambda: torch.autograd.grad(convolution(images).sum(), images))
+    assert count == 2 * forward
+
+
 def test_the_ceiling_is_a_speed() -> None:
     speed = matrix_product_ceiling(torch.device("cpu"), torch.float32, repeats=1)
     assert 1e6 < speed < 1e17

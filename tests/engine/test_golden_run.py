@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from automix_cli.commands.training_run import prepare_run
+from automix_cli.commands.training_run import Prepared, prepare_run
 from automix_cli.engine.loop import Hooks, TrainState, fit
 from automix_cli.settings.layering import Overrides, load
 
@@ -23,10 +23,14 @@ GOLDEN = {1: FOLDER / "digits_five_steps.json", 2: FOLDER / "digits_five_steps_t
 LOSSES = ("total", "one_hot", "mixed", "mix_block", "mask_area", "area_ratio")
 
 
-def five_steps() -> list[dict[str, float]]:
-    """Losses of the first five steps of the preset, by name."""
-    sets = ("train.max_steps=5", "train.log_every=1", "run.device=cpu")
-    prepared = prepare_run(load(Overrides(preset="digits-tiny", sets=sets), environment={})[0])
+def prepared_run(*sets: str) -> Prepared:
+    """A run of the preset that ends after five steps."""
+    sets = ("train.max_steps=5", "train.log_every=1", "run.device=cpu", *sets)
+    return prepare_run(load(Overrides(preset="digits-tiny", sets=sets), environment={})[0])
+
+
+def five_steps(prepared: Prepared) -> list[dict[str, float]]:
+    """Losses of the first five steps, by name."""
     lines: list[dict[str, float]] = []
     hooks = Hooks(
         advance=lambda _: None,
@@ -41,7 +45,7 @@ def five_steps() -> list[dict[str, float]]:
 
 def test_five_seeded_steps_give_the_recorded_losses() -> None:
     """Kernels differ between processors; five steps let that grow to about 1e-4."""
-    assert_recorded(five_steps(), processes=1)
+    assert_recorded(five_steps(prepared_run()), processes=1)
 
 
 def assert_recorded(steps: list[dict[str, float]], *, processes: int) -> None:
@@ -63,6 +67,6 @@ def test_two_processes_lose_on_clean_images_what_one_does() -> None:
 
 
 if __name__ == "__main__":
-    content = json.dumps(five_steps(), indent=1) + "\n"
+    content = json.dumps(five_steps(prepared_run()), indent=1) + "\n"
     if os.environ.get("RANK", "0") == "0":
         GOLDEN[int(os.environ.get("WORLD_SIZE", "1"))].write_text(content)
