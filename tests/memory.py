@@ -27,9 +27,9 @@ import numpy as np
 import torch
 
 from automix_cli.commands import evaluate
-from automix_cli.commands.mask_progress import FILE, read_history
-from automix_cli.commands.requests import EvaluateRequest
-from automix_cli.commands.training_run import accelerator_for, assemble, carry_out, run_folder
+from automix_cli.commands.masks.progress import FILE, read_history
+from automix_cli.commands.requests.evaluate import EvaluateRequest
+from automix_cli.commands.training.run import accelerator_for, assemble, carry_out, run_folder
 from automix_cli.data.datasets import DataSplits, ImageSet
 from automix_cli.reporting import records
 from automix_cli.reporting.mask_progress import draw_progress
@@ -125,8 +125,8 @@ def trained(run: Path, epochs: int) -> list[Sample]:
     accelerator = accelerator_for(settings)
     prepared = assemble(settings, splits, accelerator)
     with (  # drawings come by the clock: they are looked at apart
-        mock.patch("automix_cli.commands.mask_progress.SECONDS_BETWEEN_DRAWINGS", math.inf),
-        mock.patch("automix_cli.commands.training_run.TrainProgress", Watched),
+        mock.patch("automix_cli.commands.masks.progress.SECONDS_BETWEEN_DRAWINGS", math.inf),
+        mock.patch("automix_cli.commands.training.run.TrainProgress", Watched),
         closing(prepared.training.batches),
         run_folder(accelerator, settings, origins, None) as place,
     ):

@@ -22,8 +22,8 @@ from typer.testing import CliRunner
 
 from automix_cli.atomic import written_atomically
 from automix_cli.cli import app
-from automix_cli.commands.file_written import written_at_last
-from automix_cli.commands.training_run import prepare_run
+from automix_cli.commands.exporting.file_written import written_at_last
+from automix_cli.commands.training.run import prepare_run
 from automix_cli.engine.checkpoint import load_checkpoint, load_classifier
 from automix_cli.engine.sealing import seal
 from automix_cli.engine.weights import write_weights

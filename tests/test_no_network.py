@@ -15,7 +15,7 @@ def refuse(*arguments):
 socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
 import automix_cli, automix_cli.cli.MODULES
 """
-ALL = "cli, automix_cli.commands.training_run, automix_cli.commands.export, automix_cli.evaluation"
+ALL = "cli, automix_cli.commands.training.run, automix_cli.commands.export, automix_cli.evaluation"
 
 
 @pytest.mark.parametrize("modules", ["cli", pytest.param(ALL, marks=pytest.mark.slow)])

@@ -4,7 +4,7 @@ Commands are imported inside their functions, so that `--help` and completion ne
 Options that several commands share are in `options`.
 
 Touch points, to add a command: a module in `commands/` with `run(overrides, request)`, its request
-in `commands/requests.py`, its function in a module of its own here, and a line below.
+in `commands/requests/`, its function in a module of its own here, and a line below.
 """
 
 from typing import Annotated

@@ -77,7 +77,7 @@ def bench(  # noqa: PLR0913 - Typer reads the flags from the signature
     """
     with quick_imports():
         from automix_cli.commands import bench as command
-    from automix_cli.commands.bench_request import BenchRequest
+    from automix_cli.commands.requests.bench import BenchRequest
 
     overrides = overrides_of(
         TRAINING,

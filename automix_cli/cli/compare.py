@@ -88,7 +88,7 @@ def compare(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix compare runs/compare/digits-tiny
     """
     from automix_cli.commands import compare as command
-    from automix_cli.commands.requests import CompareRequest
+    from automix_cli.commands.requests.compare import CompareRequest
 
     overrides = overrides_of(
         TRAINING,

@@ -75,7 +75,7 @@ def make(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix corruptions make birds-c --suite imagenet-c --data-dir ~/birds
     """
     from automix_cli.commands import corruptions as command
-    from automix_cli.commands.corruption_requests import CorruptionsRequest
+    from automix_cli.commands.requests.corruptions import CorruptionsRequest
 
     name = data_set or ("cifar10" if suite == "cifar-c" else "folder")
     overrides = overrides_of(TRAINED, sets, data_set=name, data_dir=data_dir)

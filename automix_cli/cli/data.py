@@ -54,7 +54,7 @@ def check_data(
     $ automix data check ~/data --name cub200 --json
     """
     from automix_cli.commands import data_check as command
-    from automix_cli.commands.requests import DataCheckRequest
+    from automix_cli.commands.requests.data import DataCheckRequest
 
     command.run(DataCheckRequest(folder, name, csv, workers, strict, as_json))
 
@@ -115,7 +115,7 @@ def bench_data(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix data bench -p digits-tiny --vs-torchvision
     """
     from automix_cli.commands import data_bench as command
-    from automix_cli.commands.requests import DataBenchRequest
+    from automix_cli.commands.requests.data import DataBenchRequest
 
     overrides = overrides_of(
         TRAINING,

@@ -63,7 +63,7 @@ def detect(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix eval runs/detector --set detection.test=other.json
     """
     from automix_cli.commands import detect as command
-    from automix_cli.commands.detect_request import DetectRequest
+    from automix_cli.commands.requests.detect import DetectRequest
 
     overrides = overrides_of(
         TRAINING,

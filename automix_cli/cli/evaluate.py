@@ -24,7 +24,7 @@ from automix_cli.cli.options import (
 from automix_cli.startup import quick_imports
 
 if TYPE_CHECKING:
-    from automix_cli.commands.requests import LocalizationRequest
+    from automix_cli.commands.requests.evaluate import LocalizationRequest
 
 Bins = Annotated[int, typer.Option(help="Bins of the calibration errors.", min=1)]
 Mixed = Annotated[
@@ -111,7 +111,7 @@ def localization_request(
     boxes: Path | None, stage: int | None, *, wanted: bool
 ) -> "LocalizationRequest | None":
     """What is asked about localisation; naming boxes or a stage asks for it."""
-    from automix_cli.commands.requests import LocalizationRequest
+    from automix_cli.commands.requests.evaluate import LocalizationRequest
 
     is_asked = wanted or boxes is not None or stage is not None
     return LocalizationRequest(boxes, stage) if is_asked else None
@@ -158,8 +158,8 @@ def evaluate(  # noqa: PLR0913 - Typer reads the flags from the signature
     """
     with quick_imports():
         from automix_cli.commands import evaluate as command
-    from automix_cli.commands.corruption_requests import CorruptedEvaluation
-    from automix_cli.commands.requests import EvaluateRequest
+    from automix_cli.commands.requests.corruptions import CorruptedEvaluation
+    from automix_cli.commands.requests.evaluate import EvaluateRequest
 
     overrides = overrides_of(
         TRAINED, sets, weights=weights, data_dir=data_dir, batch_size=batch_size, device=device

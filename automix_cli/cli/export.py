@@ -90,7 +90,7 @@ def export(  # noqa: PLR0913 - Typer reads the flags from the signature
     """
     with quick_imports():
         from automix_cli.commands import export as command
-    from automix_cli.commands.ship_requests import ExportRequest
+    from automix_cli.commands.requests.export import ExportRequest
 
     overrides = overrides_of(TRAINED, sets, weights=weights, data_dir=data_dir)
     request = ExportRequest(

@@ -49,7 +49,7 @@ def import_openmixup(  # noqa: PLR0913 - Typer reads the flags from the signatur
     $ automix eval --checkpoint r18.automix.pt
     """
     from automix_cli.commands import import_openmixup as command
-    from automix_cli.commands.ship_requests import ImportRequest
+    from automix_cli.commands.requests.export import ImportRequest
 
     overrides = overrides_of(
         TRAINING, sets, preset=preset, config=config, method=method, data_dir=data_dir

@@ -60,6 +60,6 @@ def report(
     $ automix report runs/mine --include elsewhere/robustness.json
     """
     from automix_cli.commands import report as command
-    from automix_cli.commands.report_request import ReportRequest
+    from automix_cli.commands.requests.report import ReportRequest
 
     command.run(ReportRequest(tuple(runs or ()), tuple(include or ()), file_format, output, force))

@@ -100,7 +100,7 @@ def robustness(  # noqa: PLR0913 - Typer reads the flags from the signature
     """
     with quick_imports():
         from automix_cli.commands import robustness as command
-    from automix_cli.commands.requests import AttackRequest, RobustnessRequest
+    from automix_cli.commands.requests.robustness import AttackRequest, RobustnessRequest
 
     names, epsilons = tuple(attack or ()), tuple(epsilon or ())
     request = RobustnessRequest(

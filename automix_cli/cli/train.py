@@ -68,7 +68,7 @@ def train(  # noqa: PLR0913 - Typer reads the flags from the signature
     $ automix train --resume
     """
     from automix_cli.commands import train as command
-    from automix_cli.commands.requests import TrainRequest
+    from automix_cli.commands.requests.train import TrainRequest
 
     overrides = overrides_of(
         TRAINING,

@@ -95,7 +95,7 @@ def visualize_masks(  # noqa: PLR0913 - Typer reads the flags from the signature
     """
     with quick_imports():
         from automix_cli.commands import visualize_masks as command
-    from automix_cli.commands.requests import MasksRequest, PairsRequest
+    from automix_cli.commands.requests.visualize_masks import MasksRequest, PairsRequest
 
     request = MasksRequest(
         run,

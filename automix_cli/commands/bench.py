@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 
-from automix_cli.commands.bench_request import BenchRequest
 from automix_cli.commands.bench_setups import (
     PLAIN,
     VANILLA,
@@ -26,8 +25,9 @@ from automix_cli.commands.bench_setups import (
     watched_calls,
 )
 from automix_cli.commands.child_environment import environment_of_child
-from automix_cli.commands.compare_arms import Arm
-from automix_cli.commands.compare_cells import settings_of
+from automix_cli.commands.comparing.arms import Arm
+from automix_cli.commands.comparing.cells import settings_of
+from automix_cli.commands.requests.bench import BenchRequest
 from automix_cli.commands.train import with_default_preset
 from automix_cli.commands.turns import Rounds, in_turns
 from automix_cli.engine.arithmetic import count_flops, matrix_product_ceiling

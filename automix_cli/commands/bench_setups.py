@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import torch
 
 from automix_cli.build import has_mix_block, has_rests
-from automix_cli.commands.bench_request import BenchRequest
-from automix_cli.commands.compare_arms import Arm, variant_arm
-from automix_cli.commands.compare_cells import settings_of
-from automix_cli.commands.training_run import Prepared, assemble
+from automix_cli.commands.comparing.arms import Arm, variant_arm
+from automix_cli.commands.comparing.cells import settings_of
+from automix_cli.commands.requests.bench import BenchRequest
+from automix_cli.commands.training.run import Prepared, assemble
 from automix_cli.data.catalogue import CATALOGUE
 from automix_cli.data.datasets import DataSplits
 from automix_cli.data.image_set import ImageSet

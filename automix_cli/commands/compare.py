@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from automix_cli import presets
-from automix_cli.commands.compare_cells import Cell, planned_cells
-from automix_cli.commands.compare_children import Children, sole_owner
-from automix_cli.commands.compare_runs import (
+from automix_cli.commands.comparing.cells import Cell, planned_cells
+from automix_cli.commands.comparing.children import Children, sole_owner
+from automix_cli.commands.comparing.runs import (
     FinishedRun,
     found_runs,
     grouped,
@@ -23,14 +23,14 @@ from automix_cli.commands.compare_runs import (
     read_run,
     refuse_other_data,
 )
-from automix_cli.commands.compare_training import (
+from automix_cli.commands.comparing.training import (
     INTERRUPTED,
     Failure,
     carry_out,
     failed,
     states_of,
 )
-from automix_cli.commands.requests import CompareRequest
+from automix_cli.commands.requests.compare import CompareRequest
 from automix_cli.commands.train import with_default_preset
 from automix_cli.errors import Interrupted, SettingsError
 from automix_cli.reporting import records

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from automix_cli.commands.corruption_files import require_cifar
+from automix_cli.commands.corrupting.files import require_cifar
 from automix_cli.data.cifar import CifarName
 from automix_cli.data.corrupted_official import LABELS, MD5, RECORDS, REPRODUCIBLE
 from automix_cli.data.corrupted_reading import read_meta

@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 
 from automix_cli import build
-from automix_cli.commands.corruption_batches import MadePart, Wanted
-from automix_cli.commands.corruption_files import generated_folder, make_files, require_cifar
-from automix_cli.commands.corruption_photographs import (
+from automix_cli.commands.corrupting.batches import MadePart, Wanted
+from automix_cli.commands.corrupting.files import generated_folder, make_files, require_cifar
+from automix_cli.commands.corrupting.photographs import (
     DIFFERENCES,
     make_photographs,
     photograph_folder,
 )
-from automix_cli.commands.corruption_requests import CorruptionsRequest
+from automix_cli.commands.requests.corruptions import CorruptionsRequest
 from automix_cli.data.clean_photographs import clean_images
 from automix_cli.data.corrupted_official import LABELS, SEVERITIES
 from automix_cli.errors import SettingsError, VerificationError

@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any
 
 from automix_cli import build
-from automix_cli.commands.requests import DataBenchRequest
+from automix_cli.commands.requests.data import DataBenchRequest
 from automix_cli.commands.train import with_default_preset
-from automix_cli.commands.training_run import Prepared, prepare_run
+from automix_cli.commands.training.run import Prepared, prepare_run
 from automix_cli.commands.turns import Rounds, in_turns
 from automix_cli.data.batches import TrainBatches
 from automix_cli.data.speed import loader_rate, pipeline_rate, random_batches

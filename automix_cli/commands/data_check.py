@@ -8,7 +8,7 @@ from dataclasses import asdict
 from difflib import get_close_matches
 from functools import partial
 
-from automix_cli.commands.requests import DataCheckRequest
+from automix_cli.commands.requests.data import DataCheckRequest
 from automix_cli.data.catalogue import CATALOGUE
 from automix_cli.data.check import CheckReport, check_images, listed_parts
 from automix_cli.data.request import DataRequest

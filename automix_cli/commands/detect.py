@@ -1,4 +1,4 @@
-"""`automix detect`: decide what is asked for, then hand over to `detect_run`.
+"""`automix detect`: decide what is asked for, then hand over to `detecting.run`.
 
 Settings are read and checked before torch is imported, as for `automix train`.
 """
@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from automix_cli import presets
-from automix_cli.commands.detect_request import DetectRequest
+from automix_cli.commands.requests.detect import DetectRequest
 from automix_cli.commands.train import decided
 from automix_cli.errors import CheckpointError, SettingsError
 from automix_cli.reporting import records
@@ -50,7 +50,7 @@ def run(overrides: Overrides, request: DetectRequest) -> None:
     refuse_without_library("automix detect")
 
     with quick_imports():
-        from automix_cli.commands import detect_run
+        from automix_cli.commands.detecting import run as detect_run
 
     detect_run.run(settings, origins, folder, request)
 

@@ -1,6 +1,6 @@
 """`automix eval`: measure a trained classifier on its test set or on data of the same kind.
 
-Detectors are handed on to `detect_eval`.
+Detectors are handed on to `detecting.evaluation`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from typing import Any
 from torch import Tensor
 
 from automix_cli import build
-from automix_cli.commands import detect_eval, evaluation_report, mixed_images
-from automix_cli.commands.corruption_eval import check_request, evaluate_corruptions
-from automix_cli.commands.corruption_record import Subject
-from automix_cli.commands.corruption_requests import CorruptedEvaluation
-from automix_cli.commands.judged_images import Viewer, load_judged
+from automix_cli.commands.corrupting.record import Subject
+from automix_cli.commands.detecting import evaluation as detect_eval
+from automix_cli.commands.evaluating import mixed_images
+from automix_cli.commands.evaluating import report as evaluation_report
+from automix_cli.commands.evaluating.corrupted import check_request, evaluate_corruptions
+from automix_cli.commands.evaluating.judged_images import Viewer, load_judged
+from automix_cli.commands.evaluating.localization import Locator, boxed_images
 from automix_cli.commands.judging import judging
-from automix_cli.commands.localization import Locator, boxed_images
-from automix_cli.commands.mask_methods import Source
-from automix_cli.commands.requests import EvaluateRequest, LocalizationRequest
+from automix_cli.commands.masks.methods import Source
+from automix_cli.commands.requests.corruptions import CorruptedEvaluation
+from automix_cli.commands.requests.evaluate import EvaluateRequest, LocalizationRequest
 from automix_cli.commands.trained import (
     Trained,
     TrainedFile,

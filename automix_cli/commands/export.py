@@ -10,19 +10,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from automix_cli.commands.export_card import CARD, write_card
-from automix_cli.commands.export_formats import (
+from automix_cli.commands.attacking.subject import chosen_images
+from automix_cli.commands.evaluating.judged_images import Viewer, load_judged
+from automix_cli.commands.exporting.card import CARD, write_card
+from automix_cli.commands.exporting.file_written import written_at_last
+from automix_cli.commands.exporting.formats import (
     ENDINGS,
     WRITERS,
     Shipment,
     refuse_what_onnx_lacks,
 )
-from automix_cli.commands.export_verification import TEST, Expectation, verify
-from automix_cli.commands.file_written import written_at_last
-from automix_cli.commands.hub import push, refuse_what_cannot_be_pushed
-from automix_cli.commands.judged_images import Viewer, load_judged
-from automix_cli.commands.robustness_subject import chosen_images
-from automix_cli.commands.ship_requests import ExportRequest
+from automix_cli.commands.exporting.hub import push, refuse_what_cannot_be_pushed
+from automix_cli.commands.exporting.verification import TEST, Expectation, verify
+from automix_cli.commands.requests.export import ExportRequest
 from automix_cli.commands.trained import (
     Trained,
     chosen_checkpoint,

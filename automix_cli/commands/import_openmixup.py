@@ -14,9 +14,9 @@ from typing import Any
 from torch import Tensor
 
 from automix_cli import build
-from automix_cli.commands.file_written import written_at_last
-from automix_cli.commands.judged_images import load_judged
-from automix_cli.commands.ship_requests import ImportRequest
+from automix_cli.commands.evaluating.judged_images import load_judged
+from automix_cli.commands.exporting.file_written import written_at_last
+from automix_cli.commands.requests.export import ImportRequest
 from automix_cli.data.datasets import DataSplits
 from automix_cli.engine.checkpoint import Header, load_weights, save_imported
 from automix_cli.engine.runtime import build_accelerator

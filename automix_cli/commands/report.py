@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from automix_cli import __version__
-from automix_cli.commands.report_request import ReportRequest
-from automix_cli.commands.report_runs import found_folders, read_runs
+from automix_cli.commands.requests.report import ReportRequest
+from automix_cli.commands.run_report.runs import found_folders, read_runs
 from automix_cli.errors import SettingsError
 from automix_cli.reporting.document.files import is_a_report, write_html, write_markdown
 from automix_cli.reporting.progress import say

@@ -11,19 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from automix_cli.commands.heads import accuracy_record
-from automix_cli.commands.judged_images import Viewer, load_judged
-from automix_cli.commands.judging import judging
-from automix_cli.commands.requests import RobustnessRequest
-from automix_cli.commands.robustness_attacks import attack_record, masking_records
-from automix_cli.commands.robustness_plan import Plan, plan_from
-from automix_cli.commands.robustness_subject import Subject, chosen_images
-from automix_cli.commands.robustness_unknown import (
+from automix_cli.commands.attacking.attacks import attack_record, masking_records
+from automix_cli.commands.attacking.plan import Plan, plan_from
+from automix_cli.commands.attacking.subject import Subject, chosen_images
+from automix_cli.commands.attacking.unknown import (
     load_unknown,
     occlusion_records,
     unknown_names,
     unknown_records,
 )
+from automix_cli.commands.evaluating.judged_images import Viewer, load_judged
+from automix_cli.commands.heads import accuracy_record
+from automix_cli.commands.judging import judging
+from automix_cli.commands.requests.robustness import RobustnessRequest
 from automix_cli.commands.trained import (
     Trained,
     chosen_checkpoint,

@@ -1,4 +1,4 @@
-"""`automix train`: decide what is asked for, then hand over to `training_run`.
+"""`automix train`: decide what is asked for, then hand over to `training.run`.
 
 Settings are read and checked before torch is imported, so that a typo costs no waiting.
 """
@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from automix_cli import presets
-from automix_cli.commands.requests import TrainRequest
+from automix_cli.commands.requests.train import TrainRequest
 from automix_cli.errors import CheckpointError, SettingsError
 from automix_cli.reporting import records, run_folders
 from automix_cli.reporting.progress import say
@@ -37,7 +37,7 @@ def run(overrides: Overrides, request: TrainRequest) -> None:
         )
 
     with quick_imports():
-        from automix_cli.commands import training_run
+        from automix_cli.commands.training import run as training_run
 
     training_run.run(settings, origins, folder, request)
 

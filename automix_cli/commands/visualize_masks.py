@@ -6,24 +6,24 @@ import json
 import sys
 from typing import Any
 
-from automix_cli.commands import mask_redrawing
-from automix_cli.commands.judged_images import load_judged
-from automix_cli.commands.mask_methods import (
+from automix_cli.commands.evaluating.judged_images import load_judged
+from automix_cli.commands.masks import redrawing as mask_redrawing
+from automix_cli.commands.masks.methods import (
     Source,
     chosen_methods,
     pair_mixer,
     read_source,
     refuse_differing,
 )
-from automix_cli.commands.mask_pairs import (
+from automix_cli.commands.masks.pairs import (
     Pairs,
     check_pairs_request,
     measured_pairs,
     pairs_of_files,
     pairs_of_test,
 )
-from automix_cli.commands.mask_show import Show, draw_pages
-from automix_cli.commands.requests import MasksRequest
+from automix_cli.commands.masks.show import Show, draw_pages
+from automix_cli.commands.requests.visualize_masks import MasksRequest
 from automix_cli.commands.trained import chosen_checkpoint, refuse_other_classes
 from automix_cli.engine.runtime import Accelerator, build_accelerator
 from automix_cli.errors import SettingsError

@@ -6,7 +6,7 @@ FOLDER/
   masks.png  .svg          pairs, masks and mixtures; masks-2.png, ... if a page is not enough
   maps.png  .svg           with `--maps`: what mix blocks look at; as many pages
   curves.png  .svg         area against ratio, entropy, total variation
-  progress.png  .svg .gif  the masks of the training; see `mask_progress`
+  progress.png  .svg .gif  the masks of the training; see `masks.progress`
 ```
 """
 

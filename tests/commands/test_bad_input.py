@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from automix_cli import build
-from automix_cli.commands.bookkeeping import Bookkeeper
-from automix_cli.commands.training_run import accelerator_for, prepare_run
+from automix_cli.commands.training.bookkeeping import Bookkeeper
+from automix_cli.commands.training.run import accelerator_for, prepare_run
 from automix_cli.data.datasets import DataSplits, ImageSet
 from automix_cli.engine.finite import not_finite
 from automix_cli.errors import CheckpointError, SettingsError

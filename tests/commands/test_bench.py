@@ -10,8 +10,8 @@ import torch
 from rich.console import Console
 
 from automix_cli.commands import bench, bench_setups
-from automix_cli.commands.bench_request import BenchRequest
-from automix_cli.commands.compare_arms import Arm
+from automix_cli.commands.comparing.arms import Arm
+from automix_cli.commands.requests.bench import BenchRequest
 from automix_cli.errors import SettingsError
 from automix_cli.reporting.bench_tables import bench_tables, growth_figure
 from automix_cli.settings.layering import Overrides

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from automix_cli.commands.bookkeeping import Bookkeeper
-from automix_cli.commands.training_run import prepare_run
+from automix_cli.commands.training.bookkeeping import Bookkeeper
+from automix_cli.commands.training.run import prepare_run
 from automix_cli.engine.loop import TrainState
 from automix_cli.settings.layering import Overrides, load
 

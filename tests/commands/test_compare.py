@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from automix_cli.commands.compare_children import LOCK, sole_owner
+from automix_cli.commands.comparing.children import LOCK, sole_owner
 from automix_cli.errors import SettingsError
 from tests.commands import run_folders
 from tests.commands.conftest import QUICK, Automix, finish, start, wait_for

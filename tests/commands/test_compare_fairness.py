@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from automix_cli.commands.compare_cells import Cell, planned_cells
-from automix_cli.commands.requests import CompareRequest
-from automix_cli.commands.training_run import Prepared, prepare_run
+from automix_cli.commands.comparing.cells import Cell, planned_cells
+from automix_cli.commands.requests.compare import CompareRequest
+from automix_cli.commands.training.run import Prepared, prepare_run
 from automix_cli.settings.layering import Flag, Overrides
 from automix_cli.settings.toml import changed_keys
 

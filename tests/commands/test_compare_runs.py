@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from automix_cli.commands import compare_runs
-from automix_cli.commands.compare_runs import (
+from automix_cli.commands.comparing import runs as compare_runs
+from automix_cli.commands.comparing.runs import (
     FinishedRun,
     found_runs,
     grouped,

@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from automix_cli.cli import app
-from automix_cli.commands import export_formats
-from automix_cli.commands.export_verification import TEST, Expectation, compare
+from automix_cli.commands.exporting import formats as export_formats
+from automix_cli.commands.exporting.verification import TEST, Expectation, compare
 from automix_cli.errors import VerificationError
 from tests.commands.conftest import QUICK, Automix
 

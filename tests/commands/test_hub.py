@@ -12,9 +12,9 @@ from huggingface_hub import ModelCard
 from typer.testing import CliRunner
 
 from automix_cli.cli import app
-from automix_cli.commands import hub
-from automix_cli.commands.export_card import write_card
-from automix_cli.commands.export_formats import Shipment
+from automix_cli.commands.exporting import hub
+from automix_cli.commands.exporting.card import write_card
+from automix_cli.commands.exporting.formats import Shipment
 from automix_cli.commands.trained import read_trained
 from automix_cli.errors import AutoMixError
 from automix_cli.reporting.model_card import MARK

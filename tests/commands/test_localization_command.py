@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from automix_cli.cli import app
-from automix_cli.commands.localization_maps import map_maker
+from automix_cli.commands.evaluating.localization_maps import map_maker
 from automix_cli.errors import SettingsError
 from automix_cli.models.classifier import ClassifierSpec, build_classifier
 from tests.commands.conftest import QUICK, Automix

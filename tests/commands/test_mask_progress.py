@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from automix_cli.cli import app
-from automix_cli.commands.mask_progress import epochs_due, read_history
+from automix_cli.commands.masks.progress import epochs_due, read_history
 from automix_cli.settings import TrainSettings
 from tests.commands.conftest import Automix
 
@@ -50,7 +50,7 @@ def test_a_run_keeps_the_masks_of_its_start_and_of_every_epoch_and_draws_them(ru
 def test_the_last_mask_is_the_one_that_the_finished_checkpoint_draws(
     automix: Automix, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("automix_cli.commands.mask_pairs.NUM_MEASURED", 2)
+    monkeypatch.setattr("automix_cli.commands.masks.pairs.NUM_MEASURED", 2)
     options = ("--pairs=1", "--ratios=0.5", "--json", "--device=cpu")
     drawn = json.loads(automix("visualize-masks", run, *options).stdout)
     areas = [pair["methods"]["automix"][0]["area"] for pair in drawn["pairs"]]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from automix_cli.commands.file_written import written_at_last
+from automix_cli.commands.exporting.file_written import written_at_last
 from automix_cli.commands.sole_writer import sole_writer
 from automix_cli.errors import SettingsError
 from tests.commands.conftest import QUICK, Automix, finish, start

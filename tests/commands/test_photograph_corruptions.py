@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from automix_cli.cli import app
-from automix_cli.commands import corruption_photographs
+from automix_cli.commands.corrupting import photographs as corruption_photographs
 from automix_cli.evaluation.corruptions import CORRUPTIONS, corrupt
 from tests.commands.conftest import QUICK, Automix
 

@@ -57,7 +57,7 @@ def test_the_ranks_draw_different_pairings(probed: list[dict[str, torch.Tensor]]
 def test_one_process_and_two_see_the_same_pixels(
     probed: list[dict[str, list[torch.Tensor]]],
 ) -> None:
-    from automix_cli.commands.training_run import prepare_run
+    from automix_cli.commands.training.run import prepare_run
     from tests.commands.two_process_probe import settings_of_probe
 
     batches = prepare_run(settings_of_probe()).training.batches

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from automix_cli.cli import app
-from automix_cli.commands.report_runs import found_folders, read_runs
+from automix_cli.commands.run_report.runs import found_folders, read_runs
 from automix_cli.reporting.document.blocks import (
     Block,
     Commands,

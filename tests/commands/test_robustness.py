@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from automix_cli.cli import app
-from automix_cli.commands.judged_images import Viewer
-from automix_cli.commands.robustness_attacks import attack_record
-from automix_cli.commands.robustness_plan import Row
-from automix_cli.commands.robustness_subject import Subject
-from automix_cli.commands.robustness_unknown import unknown_names
+from automix_cli.commands.attacking.attacks import attack_record
+from automix_cli.commands.attacking.plan import Row
+from automix_cli.commands.attacking.subject import Subject
+from automix_cli.commands.attacking.unknown import unknown_names
+from automix_cli.commands.evaluating.judged_images import Viewer
 from automix_cli.data.image_set import image_set_from_arrays
 from automix_cli.engine.checkpoint import write_checkpoint
 from automix_cli.engine.runtime import build_accelerator

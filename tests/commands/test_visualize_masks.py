@@ -41,8 +41,8 @@ def cutmix_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def few_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Numbers on a few pairs, at three ratios."""
-    monkeypatch.setattr("automix_cli.commands.mask_pairs.NUM_MEASURED", 10)
-    monkeypatch.setattr("automix_cli.commands.mask_show.CURVE", (0.0, 0.5, 1.0))
+    monkeypatch.setattr("automix_cli.commands.masks.pairs.NUM_MEASURED", 10)
+    monkeypatch.setattr("automix_cli.commands.masks.show.CURVE", (0.0, 0.5, 1.0))
 
 
 def shown(automix: Automix, *arguments: str | Path) -> dict[str, Any]:

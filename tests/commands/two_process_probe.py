@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from automix_cli.commands.training_run import prepare_run
+from automix_cli.commands.training.run import prepare_run
 from automix_cli.engine.loop import Hooks, TrainState, fit, micro_batches
 from automix_cli.settings import Settings
 from automix_cli.settings.layering import Overrides, load

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from automix_cli.commands.training_run import Prepared, prepare_run
+from automix_cli.commands.training.run import Prepared, prepare_run
 from automix_cli.settings.layering import Overrides, load
 
 Prepare = Callable[..., Prepared]

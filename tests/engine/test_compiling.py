@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from automix_cli.commands.last_good import refuse_changes
+from automix_cli.commands.training.last_good import refuse_changes
 from automix_cli.engine import compiling
 from automix_cli.engine.compiling import CompiledPass, require_compiler
 from automix_cli.engine.loop import take_step

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from automix_cli.commands.training_run import Prepared, prepare_run
+from automix_cli.commands.training.run import Prepared, prepare_run
 from automix_cli.engine.loop import Hooks, TrainState, fit
 from automix_cli.settings.layering import Overrides, load
 

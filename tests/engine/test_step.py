@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from automix_cli.commands.training_run import Prepared
+from automix_cli.commands.training.run import Prepared
 from automix_cli.engine.loop import micro_batches
 from automix_cli.engine.runtime import seed_step
 from automix_cli.engine.step import train_step

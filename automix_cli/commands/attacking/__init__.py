@@ -1,0 +1,1 @@
+"""What `robustness` is made of."""

@@ -1,0 +1,1 @@
+"""What `corruptions` is made of."""

@@ -1,0 +1,1 @@
+"""What `detect` is made of."""

@@ -1,0 +1,1 @@
+"""What `train` is made of, and what the other commands that train share."""
