@@ -30,7 +30,7 @@ from automix_cli.engine.weights import write_weights
 from automix_cli.errors import AutoMixError, CheckpointError, DivergedError, SettingsError
 from automix_cli.reporting.records import CLASSIFIER
 from automix_cli.settings.layering import Overrides, load
-from tests.commands.test_memory import assert_no_growth, measured
+from tests.commands.test_growth import assert_no_growth, measured
 from tests.commands.test_setups import STREAMED, WORKERS
 from tests.engine.conftest import SMALL as CPU
 from tests.engine.test_not_finite import SMALL, WRONG, Kept

@@ -141,7 +141,7 @@ def test_batch_norm_is_estimated_with_no_image_in_a_batch_of_its_own(
     sets = ("evaluation.batch_size=8", "mix.method=vanilla", "run.device=cpu")
     settings, _ = load(Overrides(preset="digits-tiny", sets=sets), environment={})
     splits = splits_of(num_images, 3, size=32)
-    training: Any = SimpleNamespace(accelerator=accelerator_for(settings))
+    training: Any = SimpleNamespace(accelerator=accelerator_for(settings, 0))
     books = object.__new__(Bookkeeper)
     vars(books).update(settings=settings, splits=splits, training=training)
     assert [len(images) for images in books.images_for_batch_norm()] == shown

@@ -10,14 +10,21 @@ def test_quartiles_of_five() -> None:
 
 def test_the_figure_shows_every_value() -> None:
     rows = [
-        {"value": f"a.b={n}", "seconds": [n], "peak_memory_bytes": n * 2**20} for n in (1, 2, 4)
+        {
+            "value": f"a.b={n}",
+            "seconds": [n],
+            "flops": 3e9 * n,
+            "peak_memory_bytes": n * 2**20,
+        }
+        for n in (1, 2, 4)
     ]
-    times, memory = growth_figure(rows).axes
+    times, arithmetic, memory = growth_figure(rows).axes
     assert times.lines[0].get_ydata().tolist() == [1000, 2000, 4000]
+    assert arithmetic.lines[0].get_ydata().tolist() == [3, 6, 12]
     assert memory.lines[0].get_ydata().tolist() == [1, 2, 4]
     assert times.get_xlabel() == "a.b"
 
 
 def test_memory_that_was_not_measured_is_left_out() -> None:
-    rows = [{"value": "a.b=1", "seconds": [1.0], "peak_memory_bytes": None}] * 2
-    assert len(growth_figure(rows).axes) == 1
+    rows = [{"value": "a.b=1", "seconds": [1.0], "flops": 1e9, "peak_memory_bytes": None}] * 2
+    assert len(growth_figure(rows).axes) == 2

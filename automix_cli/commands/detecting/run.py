@@ -27,9 +27,10 @@ from automix_cli.commands.training.books import (
     opened_metrics,
     trackers_of,
 )
+from automix_cli.commands.training.claimed_folder import run_folder
 from automix_cli.commands.training.last_good import checkpoint_of
 from automix_cli.commands.training.rehearsal import rehearse
-from automix_cli.commands.training.run import accelerator_for, run_folder
+from automix_cli.commands.training.run import accelerator_for
 from automix_cli.commands.training.starting_weights import read_start
 from automix_cli.engine.checkpoint import Checkpoint, restore
 from automix_cli.engine.loop import Training, TrainState

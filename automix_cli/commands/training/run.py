@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +15,6 @@ from automix_cli import build
 from automix_cli.build.starting import Start
 from automix_cli.commands.masks.progress import mask_progress
 from automix_cli.commands.requests.train import TrainRequest
-from automix_cli.commands.sole_writer import sole_writer
 from automix_cli.commands.training.bookkeeping import Bookkeeper
 from automix_cli.commands.training.books import (
     announce_resume,
@@ -24,6 +22,7 @@ from automix_cli.commands.training.books import (
     opened_metrics,
     trackers_of,
 )
+from automix_cli.commands.training.claimed_folder import run_folder
 from automix_cli.commands.training.last_good import checkpoint_of
 from automix_cli.commands.training.rehearsal import rehearse
 from automix_cli.commands.training.starting_weights import announce_start, describe, read_start
@@ -36,17 +35,15 @@ from automix_cli.engine.runtime import (
     build_accelerator,
     make_deterministic,
     prepare,
-    said_by_main,
     seed_initialisation,
 )
 from automix_cli.engine.trackers import require_installed
 from automix_cli.engine.waiting import main_first, refuse_other_starts
-from automix_cli.reporting import records, run_folders
+from automix_cli.reporting import records
 from automix_cli.reporting.progress import TrainProgress, say
 from automix_cli.reporting.tables import accuracy_table, print_tables, summary_table
 from automix_cli.settings import DataSettings, Settings
 from automix_cli.settings.layering import Origins
-from automix_cli.settings.toml import dump_toml
 
 
 @dataclass(frozen=True)
@@ -168,34 +165,6 @@ def load_data(settings: DataSettings, accelerator: Accelerator) -> DataSplits:
     with main_first(accelerator):
         splits = load_splits(build.data_request(settings))
     return build.in_storage(settings, splits).to(accelerator.device)
-
-
-@contextmanager
-def run_folder(
-    accelerator: Accelerator, settings: Settings, origins: Origins, resumed: Path | None
-) -> Iterator[Path]:
-    """Give the folder of a run, the same on every process, and keep other programs out of it.
-
-    Args:
-        accelerator: Knows which process this is.
-        settings: Written into a new one.
-        origins: Written into a new one.
-        resumed: The one to go on with; None makes one.
-
-    Raises:
-        SettingsError: another program writes into it, or a new one is not empty.
-    """
-    folder = resumed or said_by_main(
-        settings.run.output_dir
-        or records.default_folder(settings.run.preset, settings.mix.method, settings.run.seed)
-    )
-    if not accelerator.is_main_process:
-        yield folder
-        return
-    with sole_writer(folder, "run"):
-        if resumed is None:
-            run_folders.create_folder(folder, dump_toml(settings), dict(origins))
-        yield folder
 
 
 def carry_out(prepared: Prepared, folder: Path, checkpoint: Checkpoint | None) -> dict[str, object]:

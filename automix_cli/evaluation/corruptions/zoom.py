@@ -52,12 +52,12 @@ def zoom_matrix(size: int, factor: float) -> Tensor:
     share = weights[to, source]
     # the product of the matrix of the rows with that of the columns, entry by entry
     entries = np.stack([np.add.outer(size * each, each).ravel() for each in (to, source)])
-    return torch.sparse_coo_tensor(
-        torch.from_numpy(entries),
-        torch.from_numpy(np.multiply.outer(share, share).ravel()),
-        (size * size, size * size),
-        check_invariants=True,
-    ).coalesce()
+    with torch.sparse.check_sparse_tensor_invariants():  # torch 2.11 warns of the argument
+        return torch.sparse_coo_tensor(
+            torch.from_numpy(entries),
+            torch.from_numpy(np.multiply.outer(share, share).ravel()),
+            (size * size, size * size),
+        ).coalesce()
 
 
 @lru_cache(maxsize=5)
