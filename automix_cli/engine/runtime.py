@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from automix_cli.engine import waiting
+from automix_cli.engine.allocator import keep_freed_memory
 from automix_cli.errors import SettingsError
 from automix_cli.randomness import Purpose, torch_seed
 
@@ -72,6 +73,8 @@ def build_accelerator(
             f"`run.device` is `{device}`, but this machine offers `{accelerator.device.type}`",
             hint="`--device auto` takes what is there",
         )
+    if accelerator.device.type == "cpu":
+        keep_freed_memory()
     return accelerator
 
 

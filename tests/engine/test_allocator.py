@@ -1,0 +1,48 @@
+"""Freed memory stays with the program."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from automix_cli.engine import allocator
+
+FAULTS = """
+import json, resource, sys
+import torch
+from automix_cli.engine.allocator import keep_freed_memory
+kept = sys.argv[1] == "keep" and keep_freed_memory()
+torch.set_num_threads(1)
+def step():
+    return sum(float(torch.ones(4_000_000)[0]) for _ in range(5))
+step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    step()
+print(json.dumps([kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before]))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a switch of glibc")
+def test_the_system_is_asked_for_the_same_pages_once() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTS, "keep"], capture_output=True, text=True, check=True
+    )
+    kept, page_faults = json.loads(done.stdout)
+    if not kept:
+        pytest.skip("not glibc")
+    assert page_faults < 4_000  # one of the 50 blocks has 3,900 pages
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_elsewhere_nothing_is_changed(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allocator.sys, "platform", platform)
+    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: pytest.fail("asked"))
+    assert not allocator.keep_freed_memory()
+
+
+def test_a_c_library_without_the_switch_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allocator.sys, "platform", "linux")
+    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: object())
+    assert not allocator.keep_freed_memory()
