@@ -31,8 +31,8 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
+import automix_cli.commands.training.run  # noqa: F401 - what forked runs need is imported once
 from automix_cli.cli import main as automix
-from automix_cli.commands import training_run  # noqa: F401 - what forked runs need is imported once
 from tests.commands.conftest import free_port, records_of, start, without_times, workers_of
 from tests.data.pictures import write_parts
 
