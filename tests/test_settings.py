@@ -144,6 +144,7 @@ DEFAULTS = {
     "run.output_dir": None,
     "run.device": "auto",
     "run.deterministic": False,
+    "run.keep_freed_memory": True,
     "run.process_timeout": 600,
     "run.preset": None,
 }

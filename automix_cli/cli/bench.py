@@ -42,7 +42,7 @@ Classes = Annotated[int, typer.Option(help="Classes of the made-up images.", min
 Memory = Annotated[
     bool, typer.Option(help="Measure peak memory, in a process for each configuration.")
 ]
-MemoryOnly = Annotated[bool, typer.Option("--memory-only", hidden=True)]
+AnswerQuestions = Annotated[bool, typer.Option("--answer-questions", hidden=True)]
 
 
 def bench(  # noqa: PLR0913 - Typer reads the flags from the signature
@@ -61,7 +61,7 @@ def bench(  # noqa: PLR0913 - Typer reads the flags from the signature
     classes: Classes = 100,
     output_dir: OutputDir = None,
     memory: Memory = True,
-    memory_only: MemoryOnly = False,
+    answer_questions: AnswerQuestions = False,
     as_json: Json = False,
 ) -> None:
     """Time a training step in turns with a plain one: parts, speed, memory, arithmetic.
@@ -97,7 +97,7 @@ def bench(  # noqa: PLR0913 - Typer reads the flags from the signature
         num_classes=classes,
         folder=output_dir,
         memory=memory,
-        memory_only=memory_only,
+        answer_questions=answer_questions,
         as_json=as_json,
     )
     command.run(overrides, request)

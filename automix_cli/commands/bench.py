@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-import tempfile
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from automix_cli.commands.bench_process import BenchProcess, answer_questions
 from automix_cli.commands.bench_setups import (
     PLAIN,
     VANILLA,
@@ -24,7 +23,6 @@ from automix_cli.commands.bench_setups import (
     set_up,
     watched_calls,
 )
-from automix_cli.commands.child_environment import environment_of_child
 from automix_cli.commands.comparing.arms import Arm
 from automix_cli.commands.comparing.cells import settings_of
 from automix_cli.commands.requests.bench import BenchRequest
@@ -33,8 +31,7 @@ from automix_cli.commands.turns import Rounds, in_turns
 from automix_cli.engine.arithmetic import count_flops, matrix_product_ceiling
 from automix_cli.engine.compiling import as_written
 from automix_cli.engine.phases import PhaseClock
-from automix_cli.engine.runtime import peak_memory_bytes
-from automix_cli.errors import AutoMixError, SettingsError
+from automix_cli.errors import SettingsError
 from automix_cli.reporting import records
 from automix_cli.reporting.bench_tables import bench_tables, growth_figure
 from automix_cli.reporting.evaluation_files import report_folder
@@ -42,7 +39,6 @@ from automix_cli.reporting.figures import save_figure
 from automix_cli.reporting.progress import say
 from automix_cli.reporting.tables import print_tables
 from automix_cli.settings.layering import Overrides
-from automix_cli.settings.toml import dump_toml
 
 SCHEMA_VERSION = 1
 STEM = "bench"
@@ -56,10 +52,8 @@ def run(overrides: Overrides, request: BenchRequest) -> None:
         AutoMixError: anything a person can mend; the exit code says what kind.
     """
     overrides = with_default_preset(overrides)
-    if request.memory_only:
-        sys.stdout.write(
-            json.dumps({"peak_memory_bytes": peak_of_this_process(overrides, request)})
-        )
+    if request.answer_questions:
+        answer_questions(overrides, request.num_classes, sys.stdin, sys.stdout)
         return
     if request.rounds < 1:
         raise SettingsError(f"`--rounds` must be at least 1, got `{request.rounds}`")
@@ -91,7 +85,7 @@ def report(
 ) -> dict[str, Any]:
     """All that is measured of the configurations, as plain values."""
     device = setups[0].prepared.training.accelerator.device
-    taken = in_turns([setup.seconds_of for setup in setups], request.rounds)
+    taken = timed(setups, request)
     vanilla, plain = (taken[chosen.index(unit)] for unit in (VANILLA, PLAIN))
     formats = {setup.number_format for setup in setups}
     ceilings = {each: matrix_product_ceiling(device, each) for each in formats}
@@ -125,6 +119,27 @@ def report(
     }
 
 
+def timed(setups: Sequence[Setup], request: BenchRequest) -> list[Rounds]:
+    """Seconds of the step of each configuration, in turns."""
+    with ExitStack() as others:
+        timers = [timer(setup, request, others) for setup in setups]
+        return in_turns(timers, request.rounds)
+
+
+def timer(setup: Setup, request: BenchRequest, others: ExitStack) -> Callable[[int], float]:
+    """What measures the step of a configuration: here, or in a process of its own.
+
+    This process keeps the memory that a step frees, so one that shall not is another process.
+    """
+    settings = setup.prepared.settings
+    on_cpu = setup.prepared.training.accelerator.device.type == "cpu"
+    if settings.run.keep_freed_memory or not on_cpu:
+        return setup.seconds_of
+    process = BenchProcess(setup.name, settings, request.num_classes)
+    others.callback(process.close)
+    return process.seconds_of
+
+
 def flops_of(setup: Setup) -> float:
     """Floating-point operations of a step as it is written, the mean over the run."""
     is_compiled = setup.prepared.settings.train.compile != "none"
@@ -152,14 +167,6 @@ def ratio_record(seconds: Rounds, unit: Rounds) -> dict[str, Any]:
     return {"median": Rounds(ratios).median, "rounds": list(ratios)}
 
 
-def peak_of_this_process(overrides: Overrides, request: BenchRequest) -> int:
-    """Take two steps of one configuration, and nothing else."""
-    setup = set_up(Arm("as asked", "--vs", None), overrides, request.num_classes)
-    for step in range(STEPS_FOR_MEMORY):
-        setup.take_step(step)
-    return peak_memory_bytes(setup.prepared.training.accelerator.device)
-
-
 def memory_of(arm: Arm, overrides: Overrides, request: BenchRequest) -> int | None:
     """Peak memory of a process of its own, since a process never gives back its peak.
 
@@ -171,17 +178,9 @@ def memory_of(arm: Arm, overrides: Overrides, request: BenchRequest) -> int | No
     """
     if not request.memory:
         return None
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / records.SETTINGS
-        path.write_text(dump_toml(settings_of(arm, overrides)), encoding="utf-8")
-        command = [sys.executable, "-m", "automix_cli", "bench", "--memory-only"]
-        command += ["--config", str(path), "--classes", str(request.num_classes)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=environment_of_child()
-        )
-    if done.returncode != 0:
-        raise AutoMixError(f"measuring the memory of `{arm.name}` failed: {done.stderr[-500:]}")
-    return int(json.loads(done.stdout)["peak_memory_bytes"])
+    settings = settings_of(arm, overrides)
+    with closing(BenchProcess(arm.name, settings, request.num_classes)) as process:
+        return process.peak_after(STEPS_FOR_MEMORY)
 
 
 def growth(
@@ -191,7 +190,7 @@ def growth(
     if not grown:
         return []
     setups = [set_up(arm, overrides, num_classes) for arm, num_classes in grown]
-    rounds = in_turns([setup.seconds_of for setup in setups], request.rounds)
+    rounds = timed(setups, request)
     return [
         {
             "value": arm.name,

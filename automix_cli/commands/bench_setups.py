@@ -32,7 +32,11 @@ from automix_cli.settings import Settings
 from automix_cli.settings.layering import Overrides
 
 VANILLA = Arm("vanilla", "--vs", "vanilla")
-PLAIN_SETS = ("model.channels_last=false", "train.mixed_precision=no")
+PLAIN_SETS = (
+    "model.channels_last=false",
+    "train.mixed_precision=no",
+    "run.keep_freed_memory=false",
+)
 PLAIN = Arm("vanilla, float32, contiguous", "--vs", "vanilla", PLAIN_SETS)
 """Plain training as everybody has it: the unit of the published comparisons of cost."""
 
@@ -159,7 +163,9 @@ def set_up(arm: Arm, overrides: Overrides, num_classes: int) -> Setup:
     """
     settings = settings_of(arm, overrides)
     accelerator = build_accelerator(
-        device=settings.run.device, mixed_precision=settings.train.mixed_precision
+        device=settings.run.device,
+        mixed_precision=settings.train.mixed_precision,
+        keeps_memory=settings.run.keep_freed_memory,
     )
     precision = str(accelerator.mixed_precision)
     splits = made_up_splits(settings, num_classes).to(accelerator.device)

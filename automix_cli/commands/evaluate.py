@@ -83,6 +83,7 @@ def measure(file: TrainedFile, overrides: Overrides, request: EvaluateRequest) -
         device=settings.run.device,
         mixed_precision="no",
         process_timeout=settings.run.process_timeout,
+        keeps_memory=settings.run.keep_freed_memory,
     )
     trained, network = ready_network(path, settings, accelerator.device)
     held_out = trained.settings["data"].get("holdout", 0.0)

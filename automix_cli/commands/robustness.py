@@ -65,6 +65,7 @@ def run(overrides: Overrides, request: RobustnessRequest) -> None:
         device=configured[0][0].run.device,
         mixed_precision="no",
         process_timeout=configured[0][0].run.process_timeout,
+        keeps_memory=configured[0][0].run.keep_freed_memory,
     )
     data = configured[0][0].data  # a folder without a test part is judged on what it holds out
     test = load_judged(data, accelerator, holdout=data.holdout).test

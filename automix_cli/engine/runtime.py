@@ -36,7 +36,11 @@ Value = TypeVar("Value")
 
 
 def build_accelerator(
-    *, device: str, mixed_precision: str | None, process_timeout: int = waiting.SECONDS
+    *,
+    device: str,
+    mixed_precision: str | None,
+    process_timeout: int = waiting.SECONDS,
+    keeps_memory: bool = True,
 ) -> Accelerator:
     """Ask Accelerate for the device and the processes.
 
@@ -46,6 +50,7 @@ def build_accelerator(
             `no`.
         process_timeout: Seconds that a process waits for the others; the first accelerator of a
             process decides.
+        keeps_memory: Keep, on a CPU and from now on, what is freed; see `engine.allocator`.
 
     Raises:
         SettingsError: the device is not there, it has no such precision, or the launcher compiles.
@@ -73,7 +78,7 @@ def build_accelerator(
             f"`run.device` is `{device}`, but this machine offers `{accelerator.device.type}`",
             hint="`--device auto` takes what is there",
         )
-    if accelerator.device.type == "cpu":
+    if keeps_memory and accelerator.device.type == "cpu":
         keep_freed_memory()
     return accelerator
 

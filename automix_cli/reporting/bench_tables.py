@@ -57,7 +57,8 @@ def times(content: Mapping[str, Any]) -> Table:
             f"{row['times_plain']['median']:.2f}",
         )
     table.caption = (
-        "vanilla: the same settings without mixing; plain: besides in float32 and contiguous"
+        "vanilla: the same settings without mixing; plain: besides in float32 and contiguous, "
+        "on a CPU with memory managed as usual (`run.keep_freed_memory=false`)"
     )
     table.caption_justify = "left"
     return table

@@ -104,6 +104,10 @@ class RunSettings(Section):
     deterministic: bool = False
     """Whether GPU kernels must repeat bit by bit; slower. On a CPU runs repeat anyway."""
 
+    keep_freed_memory: bool = True
+    """Whether memory that a step frees on a CPU stays with the program for the next step (Linux,
+    glibc): a run holds its peak until it ends, and its steps are faster."""
+
     process_timeout: Count = 600
     """Seconds that processes wait for one that hangs, or whose machine is gone, before they end
     with an error; one that ends is noticed at once. While data are prepared they wait for a day."""

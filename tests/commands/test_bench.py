@@ -2,6 +2,7 @@
 
 import io
 import json
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,12 +10,12 @@ import pytest
 import torch
 from rich.console import Console
 
-from automix_cli.commands import bench, bench_setups
+from automix_cli.commands import bench, bench_process, bench_setups
 from automix_cli.commands.comparing.arms import Arm
 from automix_cli.commands.requests.bench import BenchRequest
-from automix_cli.errors import SettingsError
+from automix_cli.errors import AutoMixError, SettingsError
 from automix_cli.reporting.bench_tables import bench_tables, growth_figure
-from automix_cli.settings.layering import Overrides
+from automix_cli.settings.layering import Overrides, load
 
 TINY = Overrides(
     preset="digits-tiny", sets=("train.batch_size=4", "run.device=cpu", "train.log_every=1")
@@ -111,15 +112,36 @@ def test_the_process_that_measures_memory_has_the_settings_of_its_row(
     """A variable of the environment would beat the row's `--config`."""
     given: dict[str, str] = {}
 
-    def ended(*arguments: object, env: dict[str, str], **named: object) -> object:
+    def started(*arguments: object, env: dict[str, str], **named: object) -> object:
         given.update(env)
-        return SimpleNamespace(returncode=0, stdout='{"peak_memory_bytes": 7}')
+        return SimpleNamespace(
+            stdin=io.StringIO(), stdout=io.StringIO("7"), kill=list, communicate=list
+        )
 
     monkeypatch.setenv("AUTOMIX_MIX__METHOD", "cutmix")
-    monkeypatch.setattr(bench.subprocess, "run", ended)
+    monkeypatch.setattr(bench_process.subprocess, "Popen", started)
     assert bench.memory_of(Arm("vanilla", "--vs", "vanilla"), TINY, BenchRequest()) == 7
     assert given["PATH"]
     assert "AUTOMIX_MIX__METHOD" not in given
+
+
+def test_a_process_of_its_own_answers_line_by_line() -> None:
+    answers = io.StringIO()
+    bench_process.answer_questions(TINY, 3, ["seconds 0\n", "peak 1\n"], answers)
+    seconds, peak = map(json.loads, answers.getvalue().splitlines())
+    assert 0 < seconds < 60
+    assert peak > 2**20
+
+
+def test_a_process_that_ends_is_quoted() -> None:
+    """Its settings are refused there: a file that the reader of settings does not take."""
+    settings, _ = load(TINY, environment={})
+    wrong = settings.model_copy(update={"mix": settings.mix.model_copy(update={"alpha": -1.0})})
+    with (
+        closing(bench_process.BenchProcess("mine", wrong, 3)) as process,
+        pytest.raises(AutoMixError, match=r"measuring `mine` failed[\s\S]*mix\.alpha"),
+    ):
+        process.seconds_of(0)
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_measured(

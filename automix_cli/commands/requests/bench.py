@@ -17,7 +17,7 @@ class BenchRequest:
         num_classes: Classes of the images that are made up.
         folder: Where `bench.json` and the figure of `grow` go; None: nowhere.
         memory: Measure the peak memory of each configuration, in a process of its own.
-        memory_only: Be such a process: take two steps, and say the peak.
+        answer_questions: Be such a process: see `automix_cli.commands.bench_process`.
         as_json: Write the result to stdout as JSON.
     """
 
@@ -28,5 +28,5 @@ class BenchRequest:
     num_classes: int = 100
     folder: Path | None = None
     memory: bool = True
-    memory_only: bool = False
+    answer_questions: bool = False
     as_json: bool = False

@@ -117,6 +117,7 @@ def accelerator_for(settings: Settings, step: int) -> Accelerator:
         device=settings.run.device,
         mixed_precision=settings.train.mixed_precision,
         process_timeout=settings.run.process_timeout,
+        keeps_memory=settings.run.keep_freed_memory,
     )
     refuse_other_starts(accelerator, step)
     if settings.run.deterministic:
