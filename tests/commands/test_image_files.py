@@ -1,6 +1,7 @@
 """Training on a folder of image files: exact, resumable, and stopped by name at a broken file."""
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -115,3 +116,23 @@ def test_killed_in_the_middle_of_an_epoch_and_resumed_is_as_if_never_killed(
     process.communicate()
     finish(start(["train", "--resume", "run"], folder=tmp_path))
     assert_same_run(tmp_path / "whole", tmp_path / "run")
+
+
+@pytest.mark.parametrize("method", ["automix", "puzzlemix"])
+def test_a_class_with_one_image_is_trained_on_and_evaluated(
+    automix: Automix, folder: Path, method: str
+) -> None:
+    """One for training and one for testing, while parts of the others are held out and left out."""
+    shutil.copytree(folder, "shapes")
+    for part in ("train", "test"):
+        lonely = Path("shapes") / part / "alone" / "0.jpg"
+        lonely.parent.mkdir()
+        shutil.copy(folder / "train" / "class 0" / "0.jpg", lonely)
+    flags = ("--data-dir=shapes", "--set=data.holdout=0.2", "--set=data.train_limit=15")
+    result = automix("train", *SMALL, *flags, "--method", method, "-o", "run")
+    assert result.exit_code == 0, result.output
+    evaluated = json.loads(automix("eval", "run", "--json").stdout)
+    (classes, *_) = [head["classes"] for head in evaluated["heads"].values()]
+    found = {each["name"]: each["num_images"] for each in classes}
+    assert found == {"alone": 1, "class 0": 3, "class 1": 3}
+    assert math.isfinite(evaluated["heads"]["momentum_one_hot"]["nll"])
