@@ -1,8 +1,8 @@
-"""Memory that a training step frees stays with the program, for the next step.
+"""Memory that a training step or a batch frees stays with the program, for the next one.
 
 glibc gives large blocks back to the system as soon as they are free, and a step frees all its
 activations: at the next step the system hands out the same pages again, each filled with zeros
-first. That is a twentieth of a step's time on a CPU. Kept blocks cost nothing but that a run holds
+first. That is a tenth of a step's time on a CPU. Kept blocks cost nothing but that a run holds
 its peak of memory until it ends. Numbers do not change.
 
 Source:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from automix_cli import build
 from automix_cli.data import frost
@@ -30,9 +29,6 @@ GENERATOR_VERSION = 2
 
 PIXELS_AT_A_TIME = 100 * 32 * 32
 """Enough to pay for each step, few enough for the processor's cache. No result depends on it."""
-
-POOL_BYTES = 30 * 2**20
-"""Freed memory to keep, rather than to give back to the system after every batch."""
 
 
 @dataclass(frozen=True)
@@ -150,12 +146,3 @@ def corrupted_batches(
             generators = [stream(Purpose.CORRUPTION, *key, number) for number in numbers]
             drawn = draw_all(draw, parameter, batch, generators)
         yield corrupt(name, severity, batch, drawn, suite=wanted.suite, is_exact=wanted.is_exact)
-
-
-def keep_freed_memory() -> None:
-    """Tell glibc, by giving a large block back, to keep freed memory up to that size.
-
-    Without it every batch's arrays are new pages, which cost as much as the arithmetic on them.
-    Other systems' allocators are none the wiser.
-    """
-    torch.empty(POOL_BYTES, dtype=torch.uint8)

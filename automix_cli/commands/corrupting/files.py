@@ -17,7 +17,6 @@ from automix_cli.commands.corrupting.batches import (
     Wanted,
     corrupted_batches,
     draws_of,
-    keep_freed_memory,
 )
 from automix_cli.commands.sole_writer import sole_writer
 from automix_cli.data.cifar import CifarName, load_cifar_test
@@ -25,6 +24,7 @@ from automix_cli.data.corrupted_official import FOLDERS, LABELS, MD5, REPRODUCIB
 from automix_cli.data.corrupted_record import Identity
 from automix_cli.data.corrupted_writing import CorruptedFolder
 from automix_cli.data.image_set import ImageSet
+from automix_cli.engine.allocator import keep_freed_memory
 from automix_cli.errors import SettingsError
 from automix_cli.evaluation.corruptions.draws import Draw
 from automix_cli.reporting.counting import Advance, counted

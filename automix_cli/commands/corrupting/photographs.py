@@ -12,7 +12,6 @@ from automix_cli.commands.corrupting.batches import (
     Wanted,
     corrupted_batches,
     draws_of,
-    keep_freed_memory,
 )
 from automix_cli.data.clean_photographs import CleanPhotographs
 from automix_cli.data.corrupted_folders import FOLDERS
@@ -20,6 +19,7 @@ from automix_cli.data.corrupted_record import Identity
 from automix_cli.data.corrupted_tree import CorruptedPhotograph, CorruptedTree
 from automix_cli.data.image_files import ImageFiles
 from automix_cli.data.parts import Images
+from automix_cli.engine.allocator import keep_freed_memory
 from automix_cli.errors import SettingsError
 from automix_cli.evaluation.corruptions.draws import Draw
 from automix_cli.reporting.counting import Advance, counted
