@@ -122,7 +122,7 @@ def trained(run: Path, epochs: int) -> list[Sample]:
         def advance(self, step: int) -> None:
             samples.append(look())
 
-    accelerator = accelerator_for(settings)
+    accelerator = accelerator_for(settings, 0)
     prepared = assemble(settings, splits, accelerator)
     with (  # drawings come by the clock: they are looked at apart
         mock.patch("automix_cli.commands.masks.progress.SECONDS_BETWEEN_DRAWINGS", math.inf),
