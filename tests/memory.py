@@ -73,14 +73,15 @@ def growth(samples: Sequence[Sample]) -> Growth:
     """Compare stretches of the samples, of which each has as much as it has at least.
 
     While a checkpoint is written there is more. The slope is the median of those between one
-    stretch and the next: what grows with every step shows, and what an allocator takes or gives
-    back once does not; that shows in `more_mebibytes`.
+    stretch and the next, or that from the first stretch to the last if it is less: what grows with
+    every step shows in both; what an allocator takes once for good not in the former, and what it
+    takes bit by bit and gives back at once not in the latter.
     """
     length = len(samples) // (STRETCHES + STRETCHES // 2)
     kept = np.array(samples[len(samples) - STRETCHES * length :]).reshape(STRETCHES, length, 3)
     least = kept.min(axis=1)
-    slope = np.median(np.diff(least[:, 0])) / length
     more = least[-1] - least[0]
+    slope = min(np.median(np.diff(least[:, 0])), more[0] / (STRETCHES - 1)) / length
     return Growth(
         num_samples=len(samples),
         first_mebibytes=float(least[0, 0] / MEBIBYTE),

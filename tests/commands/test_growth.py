@@ -80,6 +80,12 @@ def test_a_leak_is_told_from_what_is_taken_once(leak: int) -> None:
     assert (found.more_files, found.more_threads) == (0, 0)
 
 
+def test_what_is_taken_bit_by_bit_and_given_back_at_once_is_no_leak() -> None:
+    """A mebibyte more every 20 steps, and back after eight of them."""
+    sawtooth = [Sample(step // 20 % 8 * MEBIBYTE, 7, 4) for step in range(300)]
+    assert growth(sawtooth).mebibytes_per_thousand < 10  # 50 where only neighbours are compared
+
+
 def test_a_file_that_stays_open_is_counted() -> None:
     opened = [each._replace(files=7 + step // 100) for step, each in enumerate(samples(300, 0))]
     assert growth(opened).more_files == 1
