@@ -159,7 +159,10 @@ def test_heads_of_a_convolutional_network_start_as_narrow_normals() -> None:
 
 
 def test_heads_of_a_transformer_start_as_its_other_weights() -> None:
-    classifier = build_classifier(replace(VIT, num_classes=1000))
+    """Seeded: torch's truncated normal gives the limit itself, -2, once in 16 million numbers."""
+    with torch.random.fork_rng():
+        torch.random.manual_seed(0)
+        classifier = build_classifier(replace(VIT, num_classes=1000))
     for head in (classifier.head_one_hot, classifier.head_mixed):
         assert head.weight.std().item() == pytest.approx(0.02, rel=0.01)
         assert head.bias.abs().max() == 0
