@@ -20,7 +20,7 @@ from automix_cli.settings.toml import as_saved
 from tests.engine.conftest import Prepare
 from tests.engine.test_golden_run import assert_recorded, five_steps, prepared_run
 
-# torch looks at images as it traces, and at `.grad` of those that are computed; 2.11 warns of itself
+# torch looks at `.grad` of images that are computed, as it traces; 2.11 warns of itself
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf"),
     pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning"),
