@@ -22,7 +22,7 @@ from automix_cli.commands.evaluating import report as evaluation_report
 from automix_cli.commands.evaluating.corrupted import check_request, evaluate_corruptions
 from automix_cli.commands.evaluating.judged_images import Viewer, load_judged
 from automix_cli.commands.evaluating.localization import Locator, boxed_images
-from automix_cli.commands.judging import judging
+from automix_cli.commands.judging import accelerator_to_judge, judging
 from automix_cli.commands.masks.methods import Source
 from automix_cli.commands.requests.corruptions import CorruptedEvaluation
 from automix_cli.commands.requests.evaluate import EvaluateRequest, LocalizationRequest
@@ -36,7 +36,7 @@ from automix_cli.commands.trained import (
     refuse_other_classes,
 )
 from automix_cli.data.datasets import DataSplits, Images
-from automix_cli.engine.runtime import Accelerator, add_over_processes, build_accelerator
+from automix_cli.engine.runtime import Accelerator, add_over_processes
 from automix_cli.evaluation.logit_sample import LogitSample
 from automix_cli.evaluation.totals import accumulate
 from automix_cli.models.classifier import Classifier
@@ -79,12 +79,7 @@ def measure(file: TrainedFile, overrides: Overrides, request: EvaluateRequest) -
         return
     if request.corruptions is not None:
         check_request(request.corruptions, settings)
-    accelerator = build_accelerator(
-        device=settings.run.device,
-        mixed_precision="no",
-        process_timeout=settings.run.process_timeout,
-        keeps_memory=settings.run.keep_freed_memory,
-    )
+    accelerator = accelerator_to_judge(settings.run)
     trained, network = ready_network(path, settings, accelerator.device)
     held_out = trained.settings["data"].get("holdout", 0.0)
     splits = load_judged(settings.data, accelerator, holdout=held_out)

@@ -1,4 +1,4 @@
-"""A network that answers with NaN or infinity is not judged: that is an error, and no number."""
+"""What all that judge a network share: where it computes, and that NaN or infinity is an error."""
 
 from __future__ import annotations
 
@@ -10,8 +10,20 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
+from automix_cli.engine.runtime import Accelerator, build_accelerator
 from automix_cli.errors import DivergedError
 from automix_cli.evaluation.totals import NotFiniteError
+from automix_cli.settings.model import RunSettings
+
+
+def accelerator_to_judge(run: RunSettings) -> Accelerator:
+    """Device and processes of a command that trains nothing; it computes in float32."""
+    return build_accelerator(
+        device=run.device,
+        mixed_precision="no",
+        process_timeout=run.process_timeout,
+        keeps_memory=run.keep_freed_memory,
+    )
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from automix_cli.commands.attacking.unknown import (
 )
 from automix_cli.commands.evaluating.judged_images import Viewer, load_judged
 from automix_cli.commands.heads import accuracy_record
-from automix_cli.commands.judging import judging
+from automix_cli.commands.judging import accelerator_to_judge, judging
 from automix_cli.commands.requests.robustness import RobustnessRequest
 from automix_cli.commands.trained import (
     Trained,
@@ -32,7 +32,7 @@ from automix_cli.commands.trained import (
     stored_settings,
 )
 from automix_cli.data.datasets import Images
-from automix_cli.engine.runtime import Accelerator, build_accelerator
+from automix_cli.engine.runtime import Accelerator
 from automix_cli.errors import SettingsError
 from automix_cli.evaluation.accuracy import measure
 from automix_cli.evaluation.pixel_classifier import PixelClassifier
@@ -61,12 +61,7 @@ def run(overrides: Overrides, request: RobustnessRequest) -> None:
     paths = chosen_paths(request)
     configured = [load(overrides, base=Layer(stored_settings(path), str(path))) for path in paths]
     refuse_different_data([settings for settings, _ in configured])
-    accelerator = build_accelerator(
-        device=configured[0][0].run.device,
-        mixed_precision="no",
-        process_timeout=configured[0][0].run.process_timeout,
-        keeps_memory=configured[0][0].run.keep_freed_memory,
-    )
+    accelerator = accelerator_to_judge(configured[0][0].run)
     data = configured[0][0].data  # a folder without a test part is judged on what it holds out
     test = load_judged(data, accelerator, holdout=data.holdout).test
     chosen = chosen_images(test, request.quick)

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from automix_cli.commands.evaluating.judged_images import load_judged
+from automix_cli.commands.judging import accelerator_to_judge
 from automix_cli.commands.masks import redrawing as mask_redrawing
 from automix_cli.commands.masks.methods import (
     Source,
@@ -25,7 +26,7 @@ from automix_cli.commands.masks.pairs import (
 from automix_cli.commands.masks.show import Show, draw_pages
 from automix_cli.commands.requests.visualize_masks import MasksRequest
 from automix_cli.commands.trained import chosen_checkpoint, refuse_other_classes
-from automix_cli.engine.runtime import Accelerator, build_accelerator
+from automix_cli.engine.runtime import Accelerator
 from automix_cli.errors import SettingsError
 from automix_cli.method.learned_pairs import LearnedPairs
 from automix_cli.method.shown_pairs import PairMixer
@@ -50,7 +51,7 @@ def run(overrides: Overrides, request: MasksRequest) -> None:
     check_pairs_request(request.pairs)
     sources = read_sources(overrides, request)
     names = chosen_methods(request.methods, sources)
-    accelerator = build_accelerator(device=sources[0].settings.run.device, mixed_precision="no")
+    accelerator = accelerator_to_judge(sources[0].settings.run)
     mixers = [pair_mixer(name, sources, accelerator.device) for name in names]
     if request.maps:
         require_a_mix_block(mixers)

@@ -26,7 +26,6 @@ SECONDS = 600
 LONGEST_PREPARATION = timedelta(days=1)
 """While one process downloads data, the others wait without having anything to do."""
 
-
 ATTEMPT = "TORCHELASTIC_RESTART_COUNT"
 """How often torchrun has started the processes again; there is none without torchrun."""
 

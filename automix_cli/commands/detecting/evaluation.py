@@ -16,12 +16,11 @@ from automix_cli.commands.detecting.found_boxes import (
     measured_precision,
     write_predictions,
 )
-from automix_cli.commands.judging import judging
+from automix_cli.commands.judging import accelerator_to_judge, judging
 from automix_cli.commands.requests.evaluate import EvaluateRequest
 from automix_cli.commands.trained import TrainedFile
 from automix_cli.data.coco import BoxedImages
 from automix_cli.engine.checkpoint import load_weights
-from automix_cli.engine.runtime import build_accelerator
 from automix_cli.errors import CheckpointError, DataError, SettingsError
 from automix_cli.models.detector import DetectorTraining
 from automix_cli.reporting import records
@@ -50,7 +49,7 @@ def run(file: TrainedFile, overrides: Overrides, request: EvaluateRequest) -> No
         return
     refuse_what_has_no_use(settings)
     refuse_without_library("automix eval")
-    accelerator = build_accelerator(device=settings.run.device, mixed_precision="no")
+    accelerator = accelerator_to_judge(settings.run)
     images = test_images(settings)
     refuse_other_categories(file, images)
     network = rebuilt(file, settings).to(accelerator.device).eval()
